@@ -1,0 +1,15 @@
+"""The names of columns that more than one room uses, each written once."""
+
+CUSTOMER_ID = "customer_id"
+AS_OF = "as_of"
+KNOWN_AT = "known_at"
+REASON = "reason"
+
+SIGNED_UP_AT = "signed_up_at"
+CHURNED_AT = "churned_at"
+CHURN_TYPE = "churn_type"
+
+CHURNED = "churned"
+VALUE = "value"
+
+PANEL_KEYS = (CUSTOMER_ID, AS_OF)

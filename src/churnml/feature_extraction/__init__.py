@@ -1,0 +1,1 @@
+"""Histories in, features as of a date out."""

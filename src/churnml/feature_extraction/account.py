@@ -1,0 +1,85 @@
+"""Features of the account: tenure, plan, contract, and what is on file about the customer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ibis import _
+
+from churnml.feature_extraction.declare import Dtype, Feature, Layout, Measure, RowContext, day_of
+
+ROW_CONTEXT = (RowContext("rank", "rank", by="started_at"),)
+
+_IN_FORCE = _.ended_at.isnull()
+_DTYPES: dict[str, Dtype] = {"text": "string", "number": "float64", "boolean": "boolean", "time": "timestamp"}
+_WORDS = {"segment": ("segment", "客户群"), "region": ("region", "地区")}
+
+
+def features(layout: Layout) -> Iterator[Feature]:
+    """Declare the account features of a layout."""
+    yield Feature(
+        "account_tenure_days",
+        "customers",
+        {},
+        formula=_.as_of_day - day_of(_.signed_up_at),
+        dtype="int64",
+        unit="days",
+        meaning="Whole days since the day of signing up.",
+        phrase_en="days as a customer",
+        phrase_zh="在网天数",
+    )
+    yield Feature(
+        "account_plan",
+        "subscriptions",
+        {"value": Measure("last", _.plan, where=_IN_FORCE)},
+        dtype="string",
+        unit="",
+        meaning="The latest started plan in force (of several, the first in alphabetical order).",
+        phrase_en="plan",
+        phrase_zh="套餐",
+    )
+    yield Feature(
+        "account_monthly_fee",
+        "subscriptions",
+        {"value": Measure("sum", _.monthly_fee, where=_IN_FORCE)},
+        unit=layout.currency or "money",
+        meaning="Sum of the monthly fees of the subscriptions in force.",
+        phrase_en="monthly fee",
+        phrase_zh="月租费",
+    )
+    yield Feature(
+        "account_days_to_contract_end",
+        "subscriptions",
+        {"latest": Measure("max", day_of(_.contract_ends_at), where=_IN_FORCE)},
+        formula=_.latest - _.as_of_day,
+        unit="days",
+        meaning="Whole days to the day of the latest contract end in force; negative once it is past.",
+        phrase_en="days to the end of the contract",
+        phrase_zh="距合约到期的天数",
+    )
+    for days in layout.windows:
+        yield Feature(
+            f"account_plan_changes_{days}d",
+            "subscriptions",
+            {"value": Measure("count", where=_.rank > 0, window=days)},
+            empty=0,
+            dtype="int64",
+            window=days,
+            unit="changes",
+            meaning=f"Subscriptions started in the {days} days before the date; the customer's first ever does not count.",
+            phrase_en=f"plan changes in the last {days} days",
+            phrase_zh=f"最近{days}天的套餐变更次数",
+        )
+    for name, kind in layout.attributes.items():
+        english, chinese = _WORDS.get(name, (name, name))
+        yield Feature(
+            f"account_{name}",
+            "customers",
+            {},
+            formula=_[name],
+            dtype=_DTYPES[kind],
+            unit="",
+            meaning=f"{name} of the customer, as known at the date.",
+            phrase_en=english,
+            phrase_zh=chinese,
+        )

@@ -1,0 +1,53 @@
+"""The one catalogue of features: every declaration, in the order of the panel's columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from churnml.config import Config
+from churnml.errors import ChurnmlError
+from churnml.feature_extraction import account, bills, complaints, surveys, usage
+from churnml.feature_extraction.declare import Feature, Layout, RowContext
+
+ROW_CONTEXT: dict[str, tuple[RowContext, ...]] = {
+    "subscriptions": account.ROW_CONTEXT,
+    "complaints": complaints.ROW_CONTEXT,
+}
+
+def layout_of(config: Config, extras: dict[str, dict[str, str]]) -> Layout:
+    """Return what the declarations depend on.
+
+    Parameters
+    ----------
+    config : Config
+        For windows and currency.
+    extras : dict of dict
+        The further columns of each table with their kind, personal ones left out.
+    """
+    measures = tuple(name for name, kind in extras.get("usage", {}).items() if kind == "number")
+    return Layout(config.features.windows, measures, extras.get("customers", {}), config.currency)
+
+
+def catalogue(layout: Layout) -> list[Feature]:
+    """List every feature of a layout.
+
+    Raises
+    ------
+    ChurnmlError
+        If one of the operator's columns would make a feature of a name that is taken.
+    """
+    listed = [
+        feature
+        for subject in (usage, bills, complaints, surveys, account)
+        for feature in subject.features(layout)
+    ]
+    taken = [name for name, count in Counter(feature.name for feature in listed).items() if count > 1]
+    if taken:
+        raise ChurnmlError(
+            f"the feature name {taken[0]} is taken twice",
+            "one of your columns of customers or usage makes it: give the column another name under columns:",
+            feature=taken[0],
+        )
+    return listed
+
+

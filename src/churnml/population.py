@@ -1,0 +1,43 @@
+"""Who is at risk as of a date (contract, section 3)."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import ibis
+import ibis.expr.types as ir
+
+from churnml.asof import Span, start_of
+from churnml.columns import CHURNED_AT, CUSTOMER_ID, SIGNED_UP_AT
+from churnml.tables.histories import Histories
+from churnml.tables.schema import SCHEMAS
+
+
+def at_risk(histories: Histories, as_of: dt.date) -> ir.Table:
+    """Return the customers at risk at an as-of date, judged by what was known then.
+
+    Parameters
+    ----------
+    histories : Histories
+        The operator's tables.
+    as_of : datetime.date
+        T.
+
+    Returns
+    -------
+    ibis Table
+        The columns of ``customers`` as known at T, one row for each customer: the spell that holds T (the latest
+        started one where, as known, several do).
+    """
+    label = histories.config.label
+    spells = histories.known("customers", start_of(as_of))
+    if label.mode == "terminated":
+        spells = spells.filter(spells[CHURNED_AT].isnull())
+    else:
+        window = Span.before(as_of, label.active_days)
+        activity = histories.known(label.activity, window.end)
+        active = activity.filter(activity[SCHEMAS[label.activity].event] >= window.start)
+        spells = spells.semi_join(active, CUSTOMER_ID)
+    latest = ibis.row_number().over(group_by=spells[CUSTOMER_ID], order_by=spells[SIGNED_UP_AT].desc())
+    numbered = spells.mutate(_older=latest)
+    return numbered.filter(numbered["_older"] == 0).drop("_older")

@@ -1,0 +1,112 @@
+"""The panel: one row for each customer at each as-of date, made one date after another."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import ibis.expr.types as ir
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from churnml.asof import start_of
+from churnml.columns import AS_OF, CHURNED, CUSTOMER_ID, VALUE
+from churnml.errors import ChurnmlError
+from churnml.feature_extraction.catalogue import ROW_CONTEXT, catalogue, layout_of
+from churnml.feature_extraction.declare import Feature
+from churnml.feature_extraction.engine import extract
+from churnml.files import atomic_file
+from churnml.labels import outcome
+from churnml.population import at_risk
+from churnml.progress import track
+from churnml.tables.histories import Histories
+
+_ARROW_TYPES = {
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "string": pa.string(),
+    "boolean": pa.bool_(),
+    "timestamp": pa.timestamp("us"),
+}
+
+
+class Panel:
+    """Features, and labels where asked for, of everyone at risk at each of some dates.
+
+    Parameters
+    ----------
+    histories : Histories
+        The operator's tables.
+    dates : sequence of datetime.date
+        As-of dates; doubled ones count once, in ascending order.
+    labels : bool
+        Whether to add ``churned`` and ``value``.
+    """
+
+    def __init__(self, histories: Histories, dates: Sequence[dt.date], *, labels: bool = False) -> None:
+        self.histories = histories
+        self.dates = sorted(set(dates))
+        self.labels = labels
+        self.features: list[Feature] = catalogue(layout_of(histories.config, histories.extras))
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns and types of the panel: keys, features in the catalogue's order, labels."""
+        columns = [(CUSTOMER_ID, pa.string()), (AS_OF, pa.date32())]
+        columns += [(feature.name, _ARROW_TYPES[feature.dtype]) for feature in self.features]
+        columns += [(CHURNED, pa.int64()), (VALUE, pa.float64())] if self.labels else []
+        return pa.schema(columns)
+
+    def batches(self, *, progress: bool = False) -> Iterator[pa.RecordBatch]:
+        """Compute the panel date by date.
+
+        Yields
+        ------
+        pyarrow.RecordBatch
+            Rows in the order of date and customer.
+
+        Raises
+        ------
+        ChurnmlError
+            If nobody is at risk at one of the dates.
+        """
+        for as_of in track(self.dates, "features", show=progress):
+            yield from self._at(as_of).to_pyarrow_batches(chunk_size=50_000)
+
+    def write(self, target: Path, *, progress: bool = False) -> int:
+        """Write the panel as one Parquet file that appears whole or not at all; return its number of rows."""
+        rows = 0
+        with atomic_file(target) as part, pq.ParquetWriter(part, self.schema, compression="zstd") as writer:
+            for batch in self.batches(progress=progress):
+                writer.write_batch(batch.cast(self.schema))
+                rows += batch.num_rows
+        return rows
+
+    def to_pandas(self, *, progress: bool = False) -> pd.DataFrame:
+        """Return the panel as a DataFrame, ``as_of`` as datetime64 at 00:00."""
+        batches = [batch.cast(self.schema) for batch in self.batches(progress=progress)]
+        frame = pa.Table.from_batches(batches, self.schema).to_pandas(date_as_object=False)
+        return frame.astype({AS_OF: "datetime64[us]"})
+
+    def _at(self, as_of: dt.date) -> ir.Table:
+        con = self.histories.con
+        population = con.create_table("population", at_risk(self.histories, as_of), temp=True, overwrite=True)
+        if not population.count().execute():
+            raise self._nobody(as_of)
+        rows = extract(self.histories, population, self.features, ROW_CONTEXT, as_of)
+        if self.labels:
+            for label in (outcome.churned, outcome.value):
+                rows = rows.left_join(label(self.histories, population, as_of), CUSTOMER_ID).drop(f"{CUSTOMER_ID}_right")
+        return rows.order_by(CUSTOMER_ID)
+
+    def _nobody(self, as_of: dt.date) -> ChurnmlError:
+        report = self.histories.reports["customers"]
+        span = f"customers signed up from {report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}"
+        if self.histories.config.label.mode == "inactive":
+            label = self.histories.config.label
+            activity = self.histories.reports.get(label.activity)
+            if activity and activity.first and activity.last:
+                span += f", {label.activity} from {activity.first:%Y-%m-%d} to {activity.last:%Y-%m-%d}"
+        return ChurnmlError(f"nobody is at risk at {as_of} ({span})", "choose another date", date=str(start_of(as_of).date()))

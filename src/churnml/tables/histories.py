@@ -1,0 +1,278 @@
+"""The operator's histories: opened once, checked, and read only as of a date or in their newest version."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from churnml.columns import CUSTOMER_ID, KNOWN_AT, REASON
+from churnml.config import Config, Table
+from churnml.errors import ChurnmlError
+from churnml.files import atomic_file
+from churnml.progress import track
+from churnml.tables import checks, known
+from churnml.tables.reading import Reading, readings, renamed, typed
+from churnml.tables.schema import SCHEMAS, Schema
+from churnml.tables.sources import open_source, quoted, text_literal
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """What became of the rows of one table: ``rows = accepted + quarantined``.
+
+    Attributes
+    ----------
+    rows, accepted, quarantined : int
+        Row counts.
+    reasons : dict of int
+        Rows in quarantine by reason.
+    first, last : datetime.datetime or None
+        Event times of the first and last accepted row, wall-clock.
+    """
+
+    rows: int
+    accepted: int
+    quarantined: int
+    reasons: dict[str, int]
+    first: dt.datetime | None
+    last: dt.datetime | None
+
+
+@dataclass
+class Histories:
+    """Accepted rows of every table; get one with `open_histories`.
+
+    Attributes
+    ----------
+    config : Config
+        What was opened.
+    con : ibis backend
+        The embedded DuckDB that everything runs in.
+    reports : dict of TableReport
+        What became of the rows of each table that is there.
+    extras : dict of dict
+        The columns of each table that describe the customer or measure something (those that the contract does not
+        name, and ``segment``), with their kind; personal ones are left out.
+    """
+
+    config: Config
+    con: Any
+    reports: dict[str, TableReport] = field(default_factory=dict)
+    extras: dict[str, dict[str, str]] = field(default_factory=dict)
+    _versioned: set[str] = field(default_factory=set)
+
+    def has(self, table: str) -> bool:
+        """Tell whether the operator has a table."""
+        return table in self.reports
+
+    def known(self, table: str, instant: dt.datetime) -> ir.Table:
+        """Return the rows of a table as they were known at an instant (see `tables.known.known_at`)."""
+        return known.known_at(
+            self._accepted(table), SCHEMAS[table], instant, has_versions=table in self._versioned
+        )
+
+    def newest(self, table: str) -> ir.Table:
+        """Return the newest version of every row of a table, whenever it became known."""
+        rows = self._accepted(table)
+        return known.latest_versions(rows, SCHEMAS[table]) if table in self._versioned else rows
+
+    def last_event(self, table: str) -> dt.datetime | None:
+        """Return the latest event time of a table by its newest versions; None where there is no row."""
+        if not self.has(table):
+            return None
+        if table not in self._versioned:
+            return self.reports[table].last
+        return _moment(self.newest(table)[SCHEMAS[table].event].max().execute())
+
+    def _accepted(self, table: str) -> ir.Table:
+        return self.con.table(f"accepted_{table}")
+
+
+@contextmanager
+def open_histories(config: Config, *, strict: bool = True, progress: bool = False) -> Iterator[Histories]:
+    """Read, check and open every table of a configuration.
+
+    Bad rows are written to ``quarantine/{table}.parquet`` in the state folder, as they came, with their ``reason``.
+
+    Parameters
+    ----------
+    config : Config
+        What to open.
+    strict : bool
+        Whether too many rows in quarantine are an error.
+    progress : bool
+        Whether to show progress on stderr.
+
+    Yields
+    ------
+    Histories
+        Open until the block ends.
+
+    Raises
+    ------
+    ChurnmlError
+        If a source cannot be read, a column is missing or of a wrong type, ``customers`` has no accepted row, or (when
+        strict) a table has more than ``quarantine.max_share`` of its rows in quarantine.
+    """
+    with tempfile.TemporaryDirectory(prefix="churnml-") as scratch:
+        con = ibis.duckdb.connect(temp_directory=scratch)
+        try:
+            for setting in ("TimeZone = 'UTC'", "preserve_insertion_order = false", "python_enable_replacements = false"):
+                con.raw_sql(f"SET {setting}")
+            con.raw_sql("SET enable_progress_bar = false")
+            histories = Histories(config, con)
+            given = config.tables.given()
+            for name in track(given, "reading", show=progress):
+                _open(histories, SCHEMAS[name], given[name])
+            for name in SCHEMAS.keys() - given.keys():
+                _open_absent(histories, SCHEMAS[name])
+            if strict:
+                refuse_too_many_bad(histories)
+            yield histories
+        finally:
+            con.disconnect()
+
+
+def refuse_too_many_bad(histories: Histories) -> None:
+    """Raise if any table has more rows in quarantine than the configuration allows.
+
+    Raises
+    ------
+    ChurnmlError
+        Naming the first such table, its counts and reasons.
+    """
+    allowed = histories.config.quarantine.max_share
+    for name, report in histories.reports.items():
+        if report.quarantined > allowed * report.rows:
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.reasons.items())
+            written = histories.config.state_folder / "quarantine" / f"{name}.parquet"
+            raise ChurnmlError(
+                f"table {name}: {report.quarantined:,} of {report.rows:,} rows are in quarantine ({reasons}), more than the"
+                f" share of {allowed:g} that is allowed",
+                f"look at {written}, mend the rows or raise quarantine.max_share",
+                table=name,
+                rows=report.quarantined,
+                reasons=report.reasons,
+            )
+
+
+def _open(histories: Histories, schema: Schema, source: Table) -> None:
+    con, config = histories.con, histories.config
+    relation, untyped = open_source(con.con, schema.name, source, config.folder)
+    query, types = renamed(con.con, schema, source, relation)
+    columns = readings(con.con, schema, query, types, timezone=config.timezone, untyped=untyped)
+    con.raw_sql(f"CREATE TEMP VIEW {quoted('typed_' + schema.name)} AS {typed(query, columns)}")
+    histories.extras[schema.name] = _describing(schema, columns, types, config)
+    rows = checks.with_own_reason(con.table(f"typed_{schema.name}"), schema, columns, config.now())
+    keyed = set(schema.key) <= types.keys()
+    if schema.large and not keyed:
+        _accept_in_place(histories, schema, columns, rows)
+    else:
+        _accept_copied(histories, schema, columns, rows, keyed=keyed)
+    if schema.name == "customers" and not histories.reports["customers"].accepted:
+        report = histories.reports["customers"]
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.reasons.items()) or "it is empty"
+        raise ChurnmlError(
+            f"table customers: none of its {report.rows:,} rows can be used ({reasons})",
+            "mend the source or the mapping",
+            table="customers",
+            rows=report.rows,
+            reasons=report.reasons,
+        )
+
+
+def _describing(schema: Schema, columns: list[Reading], types: dict[str, str], config: Config) -> dict[str, str]:
+    own = {column.name for column in schema.columns if column.attribute} & types.keys()
+    return {
+        column.name: column.kind
+        for column in columns
+        if (column.extra or column.name in own) and column.name not in config.personal
+    }
+
+
+def _open_absent(histories: Histories, schema: Schema) -> None:
+    types = {"text": "string", "time": "timestamp", "number": "float64", "boolean": "boolean"}
+    empty = ibis.schema({column.name: types[column.kind] for column in schema.columns})
+    histories.con.create_table(f"accepted_{schema.name}", schema=empty, temp=True)
+    histories.extras[schema.name] = {}
+
+
+def _accept_copied(
+    histories: Histories, schema: Schema, columns: list[Reading], rows: ir.Table, *, keyed: bool
+) -> None:
+    """Check every row against the others, keep the good ones in memory (DuckDB spills what does not fit)."""
+    con = histories.con
+    if schema.name != "customers":
+        rows = checks.with_unknown_customer(rows, con.table("accepted_customers"))
+    if keyed:
+        rows = checks.with_version_reason(rows, schema)
+    if schema.name == "customers":
+        rows = checks.with_overlapping_spells(rows, schema)
+    checked = con.create_table(f"checked_{schema.name}", rows, temp=True)
+    counted = checked.group_by(REASON).agg(
+        rows=checked.count(), first=checked[schema.event].min(), last=checked[schema.event].max()
+    )
+    _report(histories, schema, counted, checked)
+    accepted = checked.filter(checked[REASON].isnull()).select([column.name for column in columns])
+    accepted = con.create_table(f"accepted_{schema.name}", accepted, temp=True)
+    con.drop_table(f"checked_{schema.name}")
+    if keyed and _has_versions(accepted, schema):
+        histories._versioned.add(schema.name)
+
+
+def _accept_in_place(histories: Histories, schema: Schema, columns: list[Reading], rows: ir.Table) -> None:
+    """Leave rows where they are: count them by customer in one pass, and filter only for what the count has found."""
+    con = histories.con
+    by_customer = rows.group_by(CUSTOMER_ID, REASON).agg(
+        rows=rows.count(), first=rows[schema.event].min(), last=rows[schema.event].max()
+    )
+    customers = con.table("accepted_customers")
+    counted = checks.with_unknown_customer(con.create_table(f"counted_{schema.name}", by_customer, temp=True), customers)
+    totals = counted.group_by(REASON).agg(rows=counted.rows.sum(), first=counted.first.min(), last=counted.last.max())
+    _report(histories, schema, totals, checks.with_unknown_customer(rows, customers))
+    reasons = set(histories.reports[schema.name].reasons)
+    accepted = rows.filter(rows[REASON].isnull()) if reasons - {checks.UNKNOWN_CUSTOMER} else rows
+    if checks.UNKNOWN_CUSTOMER in reasons:
+        accepted = accepted.filter(accepted[CUSTOMER_ID].isin(customers[CUSTOMER_ID]))
+    accepted = accepted.select([column.name for column in columns])
+    con.raw_sql(f"CREATE TEMP VIEW {quoted('accepted_' + schema.name)} AS {con.compile(accepted)}")
+
+
+def _report(histories: Histories, schema: Schema, counted: ir.Table, checked: ir.Table) -> None:
+    found = {row[REASON]: row for row in counted.to_pyarrow().to_pylist()}
+    good = found.pop(None, {"rows": 0, "first": None, "last": None})
+    reasons = {reason: int(row["rows"]) for reason, row in sorted(found.items())}
+    bad = sum(reasons.values())
+    histories.reports[schema.name] = TableReport(
+        int(good["rows"]) + bad, int(good["rows"]), bad, reasons, good["first"], good["last"]
+    )
+    folder = histories.config.state_folder / "quarantine"
+    _quarantine(histories.con, folder / f"{schema.name}.parquet", checked if bad else checked.limit(0))
+
+
+def _quarantine(con: Any, target: Path, checked: ir.Table) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ChurnmlError(f"{target.parent} cannot be made ({error.strerror})", "mend state.folder") from error
+    bad = con.compile(checked.filter(checked[REASON].notnull()).select(REASON, "_raw"))
+    with atomic_file(target) as part:
+        con.raw_sql(f"COPY (SELECT {REASON}, _raw.* FROM ({bad})) TO {text_literal(str(part))} (FORMAT parquet)")
+
+
+def _has_versions(accepted: ir.Table, schema: Schema) -> bool:
+    keys = accepted.group_by(list(schema.key)).agg(versions=accepted.count())
+    keys = keys.filter(*(keys[name].notnull() for name in schema.key))
+    return bool((keys.versions.max() > 1).fill_null(False).execute())
+
+
+def _moment(value: Any) -> dt.datetime | None:
+    return None if value is None or value != value else value.to_pydatetime()

@@ -1,0 +1,259 @@
+"""Reading values: user's columns and types become ours, times become wall-clock time, once."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+import duckdb
+
+from churnml.config import Table
+from churnml.errors import ChurnmlError
+from churnml.tables.schema import Kind, Schema
+from churnml.tables.sources import quoted, text_literal
+
+# A time of day, then an offset: a bare date such as 2024-01-05 must not match. DuckDB wants seconds and no blank before
+# the offset, ISO 8601 does not.
+_OFFSET = r"(\d:\d{2}(:\d{2}(\.\d+)?)?)\s*([Zz]|[+-]\d{2}(:?\d{2})?)$"
+_OFFSET_WITHOUT_SECONDS = r"([T ]\d{1,2}:\d{2})([Zz]|[+-]\S*)$"
+
+_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
+_HUGE = {"HUGEINT", "UHUGEINT"}
+_FLOATS = {"FLOAT", "DOUBLE"}
+_AWARE = "TIMESTAMP WITH TIME ZONE"
+_TIMES = {"DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", _AWARE}
+
+# The share of a text column's values that must be numbers for the column to be one.
+_MEASURE_SHARE = 0.5
+_ATTRIBUTE_SHARE = 1.0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How one column is read.
+
+    Attributes
+    ----------
+    name : str
+        Our name.
+    kind : str
+        What it holds: text, time, number or boolean.
+    value : str
+        SQL of the value.
+    unreadable : str or None
+        SQL that is true where there is something that cannot be read; None where that cannot be.
+    instant : str or None
+        SQL of the instant of an aware time, null where the time is naive; None where all are.
+    extra : bool
+        True for a column that the contract does not name.
+    """
+
+    name: str
+    kind: Kind
+    value: str
+    unreadable: str | None = None
+    instant: str | None = None
+    extra: bool = False
+
+
+def renamed(con: duckdb.DuckDBPyConnection, schema: Schema, source: Table, relation: str) -> tuple[str, dict[str, str]]:
+    """Give the columns of a relation our names.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        Where the relation lives.
+    schema : Schema
+        The table.
+    source : Table
+        Its configuration, with the map from our names to the user's.
+    relation : str
+        What can stand after FROM.
+
+    Returns
+    -------
+    query : str
+        A SELECT of the same rows.
+    types : dict of str
+        DuckDB's type of each column, by our name.
+
+    Raises
+    ------
+    ChurnmlError
+        If a mapped or required column is not there.
+    """
+    theirs = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+    for ours, given in source.columns.items():
+        if given not in theirs:
+            raise _no_column(schema.name, given, list(theirs), f"mend tables.{schema.name}.columns.{ours}")
+    taken = set(source.columns.values())
+    mapped = {**{name: name for name in theirs if name not in taken}, **source.columns}
+    for column in schema.columns:
+        if column.required and column.name not in mapped:
+            raise _no_column(
+                schema.name, column.name, list(theirs), f"name yours under tables.{schema.name}.columns.{column.name}"
+            )
+    chosen = ", ".join(f"{quoted(given)} AS {quoted(ours)}" for ours, given in mapped.items())
+    return f"SELECT {chosen} FROM {relation}", {ours: theirs[given] for ours, given in mapped.items()}
+
+
+def readings(
+    con: duckdb.DuckDBPyConnection, schema: Schema, query: str, types: dict[str, str], *, timezone: str, untyped: bool
+) -> list[Reading]:
+    """Decide how each column is read.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        Where the query runs.
+    schema : Schema
+        The table.
+    query : str
+        A SELECT with our column names.
+    types : dict of str
+        DuckDB's type of each column.
+    timezone : str
+        IANA name of the zone that aware times are turned into.
+    untyped : bool
+        True where the source has only text, so that numbers among the further columns have to be found.
+
+    Returns
+    -------
+    list of Reading
+        The contract's columns first (a null for each that the user does not have), then the further ones.
+
+    Raises
+    ------
+    ChurnmlError
+        If a column holds a type that cannot be what it should.
+    """
+    named = [
+        _read(schema, column.name, column.kind, types[column.name], timezone)
+        if column.name in types
+        else Reading(column.name, column.kind, f"CAST(NULL AS {_sql_type(column.kind)})")
+        for column in schema.columns
+    ]
+    further = [name for name in types if schema.column(name) is None]
+    numbers = _numbers(con, schema, query, [name for name in further if types[name] == "VARCHAR"]) if untyped else set()
+    kinds = {name: "number" if name in numbers else _kind_of(types[name]) for name in further}
+    return named + [
+        _read(schema, name, kind, types[name], timezone, extra=True) for name, kind in kinds.items() if kind is not None
+    ]
+
+
+def typed(query: str, columns: list[Reading]) -> str:
+    """Return the SELECT that reads every column.
+
+    Beside each value stand ``{name}__unreadable`` and ``{name}__instant`` where there is such a thing, and ``_raw``,
+    the row as it came.
+    """
+    parts = []
+    for column in columns:
+        parts.append(f"{column.value} AS {quoted(column.name)}")
+        if column.unreadable:
+            parts.append(f"{column.unreadable} AS {quoted(column.name + '__unreadable')}")
+        if column.instant:
+            parts.append(f"{column.instant} AS {quoted(column.name + '__instant')}")
+    return f"SELECT {', '.join(parts)}, r AS _raw FROM ({query}) AS r"
+
+
+def _read(schema: Schema, name: str, kind: Kind, sql_type: str, timezone: str, *, extra: bool = False) -> Reading:
+    column = quoted(name)
+    blank_is_null = f"NULLIF(TRIM({column}), '')"
+    if kind == "text":
+        if _kind_of(sql_type) is None:
+            raise _wrong_type(schema, name, sql_type, "text")
+        if sql_type in _FLOATS and not extra:  # pandas turns whole numbers with gaps into floats
+            whole = f"isfinite({column}) AND {column} = trunc({column}) AND abs({column}) < 1e15"
+            return Reading(
+                name, kind, f"CASE WHEN {whole} THEN CAST(CAST({column} AS BIGINT) AS VARCHAR) ELSE CAST({column} AS VARCHAR) END"
+            )
+        return Reading(name, kind, f"CAST({column} AS VARCHAR)", extra=extra)
+    if kind == "boolean":
+        if sql_type == "BOOLEAN":
+            return Reading(name, kind, column, extra=extra)
+        if sql_type != "VARCHAR" and not _is_number(sql_type):
+            raise _wrong_type(schema, name, sql_type, "true or false")
+        value = f"TRY_CAST({blank_is_null if sql_type == 'VARCHAR' else column} AS BOOLEAN)"
+        return Reading(name, kind, value, _lost(value, column, sql_type), extra=extra)
+    if kind == "number":
+        if sql_type == "VARCHAR":
+            value = f"TRY_CAST({blank_is_null} AS DOUBLE)"
+            return Reading(name, kind, value, _lost(value, column, sql_type), extra=extra)
+        if not _is_number(sql_type):
+            raise _wrong_type(schema, name, sql_type, "a number")
+        return Reading(name, kind, f"CAST({column} AS DOUBLE)", extra=extra)
+    return _read_time(schema, name, sql_type, timezone, extra=extra)
+
+
+def _read_time(schema: Schema, name: str, sql_type: str, timezone: str, *, extra: bool) -> Reading:
+    column, zone = quoted(name), text_literal(timezone)
+    if sql_type == _AWARE:
+        return Reading(name, "time", f"timezone({zone}, {column})", f"NOT isfinite({column})", column, extra)
+    if sql_type in _TIMES:
+        return Reading(name, "time", f"CAST({column} AS TIMESTAMP)", f"NOT isfinite({column})", extra=extra)
+    if sql_type != "VARCHAR":
+        raise _wrong_type(schema, name, sql_type, "a time")
+    text = f"NULLIF(TRIM({column}), '')"
+    aware = f"regexp_matches({text}, {text_literal(_OFFSET)})"
+    joined = f"regexp_replace({text}, {text_literal(_OFFSET)}, '\\1\\4')"
+    full = f"regexp_replace({joined}, {text_literal(_OFFSET_WITHOUT_SECONDS)}, '\\1:00\\2')"
+    instant = f"CASE WHEN {aware} THEN TRY_CAST({full} AS TIMESTAMPTZ) END"
+    value = f"CASE WHEN {aware} THEN timezone({zone}, {instant}) ELSE TRY_CAST({text} AS TIMESTAMP) END"
+    unreadable = f"({_lost(value, column, sql_type)} OR NOT COALESCE(isfinite({value}), true))"
+    return Reading(name, "time", value, unreadable, instant, extra)
+
+
+def _lost(value: str, column: str, sql_type: str) -> str:
+    there = f"TRIM({column}) <> ''" if sql_type == "VARCHAR" else f"{column} IS NOT NULL"
+    return f"(COALESCE({there}, false) AND ({value}) IS NULL)"
+
+
+def _numbers(con: duckdb.DuckDBPyConnection, schema: Schema, query: str, names: list[str]) -> set[str]:
+    """Return the text columns that are numbers: usage may hold unreadable ones, codes with leading zeros are none."""
+    if not names:
+        return set()
+    share = _MEASURE_SHARE if schema.name == "usage" else _ATTRIBUTE_SHARE
+    tests = ", ".join(
+        f"count(NULLIF(TRIM({quoted(name)}), '')), count(TRY_CAST({quoted(name)} AS DOUBLE)),"
+        f" count(*) FILTER (regexp_matches(TRIM({quoted(name)}), '^[+-]?0[0-9]'))"
+        for name in names
+    )
+    counts = con.execute(f"SELECT {tests} FROM ({query})").fetchone() or ()
+    found = zip(names, counts[0::3], counts[1::3], counts[2::3], strict=True)
+    return {name for name, there, read, codes in found if there and read >= share * there and not codes}
+
+
+def _kind_of(sql_type: str) -> Kind | None:
+    if _is_number(sql_type):
+        return "number"
+    if sql_type in _TIMES:
+        return "time"
+    if sql_type == "BOOLEAN":
+        return "boolean"
+    return "text" if sql_type in ("VARCHAR", "UUID") or sql_type.startswith("ENUM") else None
+
+
+def _is_number(sql_type: str) -> bool:
+    return sql_type in _INTEGERS | _HUGE | _FLOATS or sql_type.startswith("DECIMAL")
+
+
+def _sql_type(kind: Kind) -> str:
+    return {"text": "VARCHAR", "time": "TIMESTAMP", "number": "DOUBLE", "boolean": "BOOLEAN"}[kind]
+
+
+def _no_column(table: str, name: str, there: list[str], remedy: str) -> ChurnmlError:
+    near = difflib.get_close_matches(name, there, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return ChurnmlError(
+        f"table {table} has no column {name}", f"{hint}it has {', '.join(there)}; {remedy}", table=table, column=name
+    )
+
+
+def _wrong_type(schema: Schema, name: str, sql_type: str, needed: str) -> ChurnmlError:
+    return ChurnmlError(
+        f"table {schema.name}: the column {name} holds {sql_type}, {needed} is needed",
+        f"convert it, or name another under tables.{schema.name}.columns.{name}",
+        table=schema.name,
+        column=name,
+    )

@@ -1,0 +1,202 @@
+"""Opening a source: whatever holds rows becomes a relation of an embedded DuckDB, column names as the user has them."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import python_calamine
+
+from churnml.config import Source, Table
+from churnml.errors import ChurnmlError
+
+_TEXT_FILES = {".csv", ".tsv", ".txt", ".gz"}
+_EXCEL_FILES = {".xlsx", ".xls", ".xlsm", ".xlsb", ".ods"}
+_CHUNK = 50_000
+_SQLITE_MAGIC = b"SQLite format 3\x00"
+
+
+def quoted(name: str) -> str:
+    """Return an SQL identifier that stands for exactly this name."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text_literal(text: str) -> str:
+    """Return an SQL literal of a text."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def open_source(con: duckdb.DuckDBPyConnection, table: str, source: Table, folder: Path) -> tuple[str, bool]:
+    """Make the rows of a source readable in DuckDB.
+
+    Parameters
+    ----------
+    con : duckdb.DuckDBPyConnection
+        The connection that the relation is made in.
+    table : str
+        Our name of the table.
+    source : Table
+        What the configuration says of it.
+    folder : Path
+        What relative paths are relative to.
+
+    Returns
+    -------
+    relation : str
+        What can stand after FROM.
+    untyped : bool
+        True where the source knows no types and every column is text.
+
+    Raises
+    ------
+    ChurnmlError
+        If the source is missing, corrupt or not one that can be read.
+    """
+    try:
+        if source.sources or source.identities or source.wins:
+            raise ChurnmlError(
+                f"tables.{table}: a table from several systems cannot be read yet", "give one source", table=table
+            )
+        if source.url is not None:
+            raise ChurnmlError(
+                f"tables.{table}: url is not read yet", "give a file, or a sql: query over files", table=table
+            )
+        if source.data is not None:
+            return _frame(con, table, source.data), False
+        if source.sql is not None:
+            return _query(con, table, source.sql, folder), False
+        return _files(con, table, source, folder)
+    except (duckdb.Error, sqlite3.Error, python_calamine.CalamineError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        where = source.path or ("its sql" if source.sql else "its data")
+        raise ChurnmlError(
+            f"table {table}: {where} cannot be read ({reason})", "mend or replace it", table=table, file=source.path
+        ) from error
+
+
+def _files(con: duckdb.DuckDBPyConnection, table: str, source: Source, folder: Path) -> tuple[str, bool]:
+    paths = _matching(table, folder / str(source.path))
+    listed = "[" + ", ".join(text_literal(str(path)) for path in paths) + "]"
+    head = paths[0].open("rb").read(16)
+    suffix = paths[0].suffix.lower()
+    if suffix in _EXCEL_FILES:
+        return _excel(con, table, paths[0], source.sheet), True
+    if head == _SQLITE_MAGIC:
+        return _sqlite(con, table, paths[0], _table_name(table, source)), True
+    if head[8:12] == b"DUCK":
+        con.execute(f"ATTACH {text_literal(str(paths[0]))} AS {quoted('file_' + table)} (READ_ONLY)")
+        inside = ".".join(quoted(part) for part in _table_name(table, source).split("."))
+        relation = f"{quoted('file_' + table)}.{inside}"
+        untyped = False
+    elif suffix in _TEXT_FILES:
+        relation = f"read_csv({listed}, all_varchar = true, header = true, union_by_name = true)"
+        untyped = True
+    else:
+        relation = f"read_parquet({listed}, union_by_name = true)"
+        untyped = False
+    con.execute(f"DESCRIBE SELECT * FROM {relation}")
+    return relation, untyped
+
+
+def _table_name(table: str, source: Source) -> str:
+    if source.table is None:
+        raise ChurnmlError(f"tables.{table}: {source.path} is a database", "name its table with table:", table=table)
+    return source.table
+
+
+def _matching(table: str, path: Path) -> list[Path]:
+    if path.is_dir():
+        path = path / "**" / "*.parquet"
+    if glob.has_magic(str(path)) and not path.exists():
+        found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True)) if Path(name).is_file()]
+    else:
+        found = [path] if path.is_file() else []
+    if not found:
+        raise ChurnmlError(
+            f"table {table}: there is no file {path}", f"mend tables.{table}.path", table=table, file=str(path)
+        )
+    return found
+
+
+def _query(con: duckdb.DuckDBPyConnection, table: str, sql: str, folder: Path) -> str:
+    statements = con.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise ChurnmlError(f"tables.{table}: sql must be a single SELECT", "histories are only read", table=table)
+    con.execute(f"SET file_search_path = {text_literal(str(folder))}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {quoted('source_' + table)} AS {statements[0].query}")
+    con.execute("RESET file_search_path")
+    return quoted("source_" + table)
+
+
+def _frame(con: duckdb.DuckDBPyConnection, table: str, data: Any) -> str:
+    if isinstance(data, pd.DataFrame):
+        data = _arrow(data)
+    if not isinstance(data, pa.Table):
+        raise ChurnmlError(
+            f"tables.{table}: a {type(data).__name__} is no table", "give a path, a DataFrame or an Arrow table"
+        )
+    con.register("source_" + table, data)
+    return quoted("source_" + table)
+
+
+def _arrow(frame: pd.DataFrame) -> pa.Table:
+    columns: dict[str, Any] = {}
+    for name, column in frame.items():
+        try:
+            columns[str(name)] = pa.array(column, from_pandas=True)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+            columns[str(name)] = pa.array([_as_text(value) for value in column], pa.string())
+    return pa.table(columns)
+
+
+def _as_text(value: Any) -> str | None:
+    if value is None or value is pd.NaT or (isinstance(value, float) and value != value):
+        return None
+    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
+
+
+def _excel(con: duckdb.DuckDBPyConnection, table: str, path: Path, sheet: str | None) -> str:
+    with python_calamine.CalamineWorkbook.from_path(path) as book:
+        if sheet is not None and sheet not in book.sheet_names:
+            raise ChurnmlError(
+                f"table {table}: {path} has no sheet {sheet}", f"it has {', '.join(book.sheet_names)}", table=table
+            )
+        rows = book.get_sheet_by_name(sheet or book.sheet_names[0]).to_python()
+    return _cells(con, table, [str(name) for name in rows[0]] if rows else [], iter([rows[1:]]))
+
+
+def _sqlite(con: duckdb.DuckDBPyConnection, table: str, path: Path, name: str) -> str:
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as file:
+        cursor = file.execute(f"SELECT * FROM {quoted(name)}")
+        chunks = iter(lambda: cursor.fetchmany(_CHUNK), [])
+        return _cells(con, table, [column[0] for column in cursor.description], chunks)
+
+
+def _cells(con: duckdb.DuckDBPyConnection, table: str, names: list[str], chunks: Iterator[list[Any]]) -> str:
+    """Store cells of any type as text: what they mean is decided where every text is read."""
+    if not names:
+        raise ChurnmlError(f"table {table}: the source has no columns", "name the sheet or table that has", table=table)
+    schema = pa.schema([(name, pa.string()) for name in names])
+    batches = (
+        pa.record_batch([pa.array([_cell(row[at]) for row in rows], pa.string()) for at in range(len(names))], schema)
+        for rows in chunks
+    )
+    con.register("cells", pa.RecordBatchReader.from_batches(schema, batches))
+    con.execute(f"CREATE TEMP TABLE {quoted('source_' + table)} AS SELECT * FROM cells")
+    con.unregister("cells")
+    return quoted("source_" + table)
+
+
+def _cell(value: Any) -> str | None:
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))  # XLSX knows no integers
+    return _as_text(value)
