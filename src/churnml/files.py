@@ -32,7 +32,7 @@ def atomic_file(target: Path) -> Iterator[Path]:
     ChurnmlError
         If the folder does not exist, the target is a folder, or the disk refuses.
     """
-    _require_folder(target)
+    require_folder(target)
     if target.is_dir():
         raise ChurnmlError(f"{target} is a folder", "name a file to write", file=str(target))
     with _part_beside(target) as part:
@@ -61,7 +61,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     ChurnmlError
         If the target holds something, its parent does not exist, or the disk refuses.
     """
-    _require_folder(target)
+    require_folder(target)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ChurnmlError(f"{target} exists and is not empty", "name a new folder or remove it", file=str(target))
     with _part_beside(target) as part:
@@ -70,7 +70,8 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         part.replace(target)
 
 
-def _require_folder(target: Path) -> None:
+def require_folder(target: Path) -> None:
+    """Raise if the folder that a file is to be written to does not exist."""
     if not target.absolute().parent.is_dir():
         raise ChurnmlError(f"the folder {target.absolute().parent} does not exist", "make it first", file=str(target))
 

@@ -78,6 +78,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             {},
             formula=_[name],
             dtype=_DTYPES[kind],
+            column=name,
             unit="",
             meaning=f"{name} of the customer, as known at the date.",
             phrase_en=english,

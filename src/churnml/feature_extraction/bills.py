@@ -13,7 +13,8 @@ IN_FULL = 1e-6  # no more than this may be missing
 _PAYMENT = _.paid_amount.fill_null(_.amount)
 _MISSING = _.amount - _.paid_at.isnull().ifelse(0.0, _PAYMENT)
 _IN_TIME = (_.paid_at.date() <= _.due_at.date()).fill_null(False)
-_LATE = (_.amount - _IN_TIME.ifelse(_PAYMENT, 0.0)) > IN_FULL
+_OWED = _.amount > IN_FULL  # a bill of zero or less is in full from the start
+_LATE = _OWED & ((_.amount - _IN_TIME.ifelse(_PAYMENT, 0.0)) > IN_FULL)
 
 
 def features(layout: Layout) -> Iterator[Feature]:
@@ -67,7 +68,7 @@ def features(layout: Layout) -> Iterator[Feature]:
     yield Feature(
         "bills_days_overdue_max",
         "bills",
-        {"oldest": Measure("min", day_of(_.due_at), where=_MISSING > IN_FULL, at="due_at")},
+        {"oldest": Measure("min", day_of(_.due_at), where=_OWED & (_MISSING > IN_FULL), at="due_at")},
         formula=_.as_of_day - _.oldest,
         empty=0,
         dtype="int64",

@@ -87,6 +87,8 @@ class Feature:
         Type of the column.
     window : int, optional
         Days before T that it looks at; None where there is no window.
+    column : str, optional
+        The operator's own column that it is made of, where it is one.
     unit : str
         What it is counted in.
     meaning : str
@@ -106,6 +108,7 @@ class Feature:
     empty: float | None = None
     dtype: Dtype = "float64"
     window: int | None = None
+    column: str | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ CONFLICT = "conflicting versions"
 OVERLAP = "overlapping spells"
 UNKNOWN_CUSTOMER = "unknown customer"
 
+_NEVER = dt.datetime(9999, 1, 1)
+
 
 def with_own_reason(rows: ir.Table, schema: Schema, columns: list[Reading], now: dt.datetime) -> ir.Table:
     """Add the first reason for which a row is bad by itself, whatever the other rows hold.
@@ -46,7 +48,7 @@ def with_own_reason(rows: ir.Table, schema: Schema, columns: list[Reading], now:
         if column.name in required:
             branches.append((value.isnull(), f"null {column.name}"))
         if column.kind == "number":
-            branches.append(((value.isnan() | value.isinf()).fill_null(False), f"not finite {column.name}"))
+            branches.append((_not_finite(value), f"not finite {column.name}"))
         if required.get(column.name) == "time":
             branches.append((value > now, f"{column.name} later than now"))
     instants = {column.name for column in columns if column.instant}
@@ -84,25 +86,19 @@ def with_version_reason(rows: ir.Table, schema: Schema) -> ir.Table:
 def with_overlapping_spells(rows: ir.Table, schema: Schema) -> ir.Table:
     """Add the reason of otherwise good ``customers`` rows whose spells, by their newest versions, overlap."""
     newest = latest_versions(rows.filter(rows[REASON].isnull()), schema)
-    spells = newest.select(CUSTOMER_ID, SIGNED_UP_AT, end=newest[CHURNED_AT])
-    other = spells.view()
-    overlapping = (
-        spells.join(
-            other,
-            [
-                spells[CUSTOMER_ID] == other[CUSTOMER_ID],
-                spells[SIGNED_UP_AT] != other[SIGNED_UP_AT],
-                other.end.isnull() | (spells[SIGNED_UP_AT] < other.end),
-                spells.end.isnull() | (other[SIGNED_UP_AT] < spells.end),
-            ],
-            how="semi",
-        )
-        .select(CUSTOMER_ID, SIGNED_UP_AT)
-        .mutate(_overlaps=True)
-    )
+    spells = newest.select(CUSTOMER_ID, SIGNED_UP_AT, end=newest[CHURNED_AT].fill_null(_NEVER))
+    order = {"group_by": spells[CUSTOMER_ID], "order_by": spells[SIGNED_UP_AT]}
+    ended = spells.end.max().over(rows=(None, -1), **order)
+    next_start = spells[SIGNED_UP_AT].lead().over(**order)
+    spells = spells.mutate(_overlaps=(ended > spells[SIGNED_UP_AT]) | (next_start < spells.end))
+    overlapping = spells.filter(spells["_overlaps"]).drop("end")
     joined = rows.left_join(overlapping, [CUSTOMER_ID, SIGNED_UP_AT])
     found = joined._overlaps.fill_null(False).ifelse(OVERLAP, ibis.null("string"))
     return joined.mutate(joined[REASON].fill_null(found).name(REASON)).select(rows.columns)
+
+
+def _not_finite(value: ir.Value) -> ir.BooleanValue:
+    return value.isnan() | value.isinf()
 
 
 def _lies_before(rows: ir.Table, later: str, earlier: str, instants: set[str]) -> ir.BooleanValue:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import ibis
 import ibis.expr.types as ir
 
@@ -122,26 +123,60 @@ def open_histories(config: Config, *, strict: bool = True, progress: bool = Fals
         If a source cannot be read, a column is missing or of a wrong type, ``customers`` has no accepted row, or (when
         strict) a table has more than ``quarantine.max_share`` of its rows in quarantine.
     """
+    with _connected(config) as histories:
+        given = config.tables.given()
+        for name in track(given, "reading", show=progress):
+            _open(histories, SCHEMAS[name], given[name])
+        for name in SCHEMAS.keys() - given.keys():
+            _open_absent(histories, SCHEMAS[name])
+        if strict:
+            refuse_too_many_bad(histories.reports, config)
+        yield histories
+
+
+def describe_tables(config: Config) -> dict[str, dict[str, str]]:
+    """Return the columns that describe customers or measure usage, without checking any row.
+
+    Parameters
+    ----------
+    config : Config
+        Whose tables.
+
+    Returns
+    -------
+    dict of dict
+        As `Histories.extras`.
+
+    Raises
+    ------
+    ChurnmlError
+        If a source cannot be read, or a column is missing or of a wrong type.
+    """
+    with _connected(config) as histories:
+        for name, source in config.tables.given().items():
+            with _readable(name, source):
+                _read(histories, SCHEMAS[name], source)
+        return histories.extras
+
+
+@contextmanager
+def _connected(config: Config) -> Iterator[Histories]:
     with tempfile.TemporaryDirectory(prefix="churnml-") as scratch:
         con = ibis.duckdb.connect(temp_directory=scratch)
         try:
-            for setting in ("TimeZone = 'UTC'", "preserve_insertion_order = false", "python_enable_replacements = false"):
+            for setting in (
+                "TimeZone = 'UTC'",
+                "preserve_insertion_order = false",
+                "python_enable_replacements = false",
+                "enable_progress_bar = false",
+            ):
                 con.raw_sql(f"SET {setting}")
-            con.raw_sql("SET enable_progress_bar = false")
-            histories = Histories(config, con)
-            given = config.tables.given()
-            for name in track(given, "reading", show=progress):
-                _open(histories, SCHEMAS[name], given[name])
-            for name in SCHEMAS.keys() - given.keys():
-                _open_absent(histories, SCHEMAS[name])
-            if strict:
-                refuse_too_many_bad(histories)
-            yield histories
+            yield Histories(config, con)
         finally:
             con.disconnect()
 
 
-def refuse_too_many_bad(histories: Histories) -> None:
+def refuse_too_many_bad(reports: dict[str, TableReport], config: Config) -> None:
     """Raise if any table has more rows in quarantine than the configuration allows.
 
     Raises
@@ -149,11 +184,11 @@ def refuse_too_many_bad(histories: Histories) -> None:
     ChurnmlError
         Naming the first such table, its counts and reasons.
     """
-    allowed = histories.config.quarantine.max_share
-    for name, report in histories.reports.items():
+    allowed = config.quarantine.max_share
+    for name, report in reports.items():
         if report.quarantined > allowed * report.rows:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.reasons.items())
-            written = histories.config.state_folder / "quarantine" / f"{name}.parquet"
+            written = config.state_folder / "quarantine" / f"{name}.parquet"
             raise ChurnmlError(
                 f"table {name}: {report.quarantined:,} of {report.rows:,} rows are in quarantine ({reasons}), more than the"
                 f" share of {allowed:g} that is allowed",
@@ -164,21 +199,28 @@ def refuse_too_many_bad(histories: Histories) -> None:
             )
 
 
-def _open(histories: Histories, schema: Schema, source: Table) -> None:
+def _read(histories: Histories, schema: Schema, source: Table) -> tuple[list[Reading], bool]:
+    """Make the typed view of a table; return how its columns are read, and whether the user's table has the key."""
     con, config = histories.con, histories.config
     relation, untyped = open_source(con.con, schema.name, source, config.folder)
     query, types = renamed(con.con, schema, source, relation)
     columns = readings(con.con, schema, query, types, timezone=config.timezone, untyped=untyped)
     con.raw_sql(f"CREATE TEMP VIEW {quoted('typed_' + schema.name)} AS {typed(query, columns)}")
-    histories.extras[schema.name] = _describing(schema, columns, types, config)
-    rows = checks.with_own_reason(con.table(f"typed_{schema.name}"), schema, columns, config.now())
-    keyed = set(schema.key) <= types.keys()
-    if schema.large and not keyed:
-        _accept_in_place(histories, schema, columns, rows)
-    else:
-        _accept_copied(histories, schema, columns, rows, keyed=keyed)
-    if schema.name == "customers" and not histories.reports["customers"].accepted:
-        report = histories.reports["customers"]
+    histories.extras[schema.name] = _describing(schema, columns, config)
+    return columns, set(schema.key) <= types.keys()
+
+
+def _open(histories: Histories, schema: Schema, source: Table) -> None:
+    with _readable(schema.name, source):
+        columns, keyed = _read(histories, schema, source)
+        rows = histories.con.table(f"typed_{schema.name}")
+        rows = checks.with_own_reason(rows, schema, columns, histories.config.now())
+        if schema.large and not keyed:
+            _accept_in_place(histories, schema, columns, rows)
+        else:
+            _accept_copied(histories, schema, columns, rows, keyed=keyed)
+    report = histories.reports[schema.name]
+    if schema.name == "customers" and not report.accepted:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.reasons.items()) or "it is empty"
         raise ChurnmlError(
             f"table customers: none of its {report.rows:,} rows can be used ({reasons})",
@@ -189,8 +231,23 @@ def _open(histories: Histories, schema: Schema, source: Table) -> None:
         )
 
 
-def _describing(schema: Schema, columns: list[Reading], types: dict[str, str], config: Config) -> dict[str, str]:
-    own = {column.name for column in schema.columns if column.attribute} & types.keys()
+@contextmanager
+def _readable(table: str, source: Table) -> Iterator[None]:
+    """Turn what DuckDB says of a source into an error that names the table."""
+    try:
+        yield
+    except duckdb.Error as error:
+        where = source.path or ("its sql" if source.sql else "its data")
+        raise ChurnmlError(
+            f"table {table}: {where} cannot be read ({str(error).splitlines()[0]})",
+            "mend or replace it",
+            table=table,
+            file=source.path,
+        ) from error
+
+
+def _describing(schema: Schema, columns: list[Reading], config: Config) -> dict[str, str]:
+    own = {column.name for column in schema.columns if column.attribute}
     return {
         column.name: column.kind
         for column in columns
@@ -217,10 +274,7 @@ def _accept_copied(
     if schema.name == "customers":
         rows = checks.with_overlapping_spells(rows, schema)
     checked = con.create_table(f"checked_{schema.name}", rows, temp=True)
-    counted = checked.group_by(REASON).agg(
-        rows=checked.count(), first=checked[schema.event].min(), last=checked[schema.event].max()
-    )
-    _report(histories, schema, counted, checked)
+    _report(histories, schema, _counted(checked, schema), checked)
     accepted = checked.filter(checked[REASON].isnull()).select([column.name for column in columns])
     accepted = con.create_table(f"accepted_{schema.name}", accepted, temp=True)
     con.drop_table(f"checked_{schema.name}")
@@ -231,13 +285,22 @@ def _accept_copied(
 def _accept_in_place(histories: Histories, schema: Schema, columns: list[Reading], rows: ir.Table) -> None:
     """Leave rows where they are: count them by customer in one pass, and filter only for what the count has found."""
     con = histories.con
-    by_customer = rows.group_by(CUSTOMER_ID, REASON).agg(
-        rows=rows.count(), first=rows[schema.event].min(), last=rows[schema.event].max()
-    )
     customers = con.table("accepted_customers")
-    counted = checks.with_unknown_customer(con.create_table(f"counted_{schema.name}", by_customer, temp=True), customers)
-    totals = counted.group_by(REASON).agg(rows=counted.rows.sum(), first=counted.first.min(), last=counted.last.max())
-    _report(histories, schema, totals, checks.with_unknown_customer(rows, customers))
+    good = rows[REASON].isnull()
+    event = rows[schema.event]
+    by_customer = rows.group_by(CUSTOMER_ID).agg(
+        rows=rows.count(), bad=rows[REASON].count(), first=event.min(where=good), last=event.max(where=good)
+    )
+    counted = con.create_table(f"counted_{schema.name}", by_customer, temp=True)
+    strangers = ~counted[CUSTOMER_ID].isin(customers[CUSTOMER_ID])
+    if counted.filter((counted.bad > 0) | strangers.fill_null(True)).count().execute():
+        checked = checks.with_unknown_customer(rows, customers)
+        totals = _counted(checked, schema)
+    else:
+        checked = rows
+        totals = counted.agg(rows=counted.rows.sum(), first=counted.first.min(), last=counted.last.max())
+        totals = totals.mutate(ibis.null("string").name(REASON))
+    _report(histories, schema, totals, checked)
     reasons = set(histories.reports[schema.name].reasons)
     accepted = rows.filter(rows[REASON].isnull()) if reasons - {checks.UNKNOWN_CUSTOMER} else rows
     if checks.UNKNOWN_CUSTOMER in reasons:
@@ -246,9 +309,14 @@ def _accept_in_place(histories: Histories, schema: Schema, columns: list[Reading
     con.raw_sql(f"CREATE TEMP VIEW {quoted('accepted_' + schema.name)} AS {con.compile(accepted)}")
 
 
+def _counted(checked: ir.Table, schema: Schema) -> ir.Table:
+    event = checked[schema.event]
+    return checked.group_by(REASON).agg(rows=checked.count(), first=event.min(), last=event.max())
+
+
 def _report(histories: Histories, schema: Schema, counted: ir.Table, checked: ir.Table) -> None:
     found = {row[REASON]: row for row in counted.to_pyarrow().to_pylist()}
-    good = found.pop(None, {"rows": 0, "first": None, "last": None})
+    good = {"rows": 0, "first": None, "last": None} | {k: v for k, v in found.pop(None, {}).items() if v is not None}
     reasons = {reason: int(row["rows"]) for reason, row in sorted(found.items())}
     bad = sum(reasons.values())
     histories.reports[schema.name] = TableReport(

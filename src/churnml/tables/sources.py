@@ -84,7 +84,8 @@ def open_source(con: duckdb.DuckDBPyConnection, table: str, source: Table, folde
 def _files(con: duckdb.DuckDBPyConnection, table: str, source: Source, folder: Path) -> tuple[str, bool]:
     paths = _matching(table, folder / str(source.path))
     listed = "[" + ", ".join(text_literal(str(path)) for path in paths) + "]"
-    head = paths[0].open("rb").read(16)
+    with paths[0].open("rb") as file:
+        head = file.read(16)
     suffix = paths[0].suffix.lower()
     if suffix in _EXCEL_FILES:
         return _excel(con, table, paths[0], source.sheet), True

@@ -1,0 +1,334 @@
+"""What the commands do, as functions of the same names."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import pandas as pd
+
+from churnml.asof import parse_as_of
+from churnml.config import Config, ConfigLike, load_config
+from churnml.errors import ChurnmlError
+from churnml.feature_extraction.catalogue import catalogue, layout_of
+from churnml.files import atomic_file, require_folder
+from churnml.simulator import SimulationSummary, continue_simulation
+from churnml.simulator import simulate as _simulate
+from churnml.snapshots.leaks import ENOUGH_OF_EACH, leaking_columns
+from churnml.snapshots.panel import Panel
+from churnml.snapshots.readiness import readiness, usable_dates
+from churnml.tables.coverage import Finding, uncovered
+from churnml.tables.histories import Histories, TableReport, describe_tables, open_histories, refuse_too_many_bad
+from churnml.wording import Language, say
+
+__all__ = ["ChurnmlError", "catalog", "check", "demo", "features", "init", "load_config", "simulate"]
+
+PathLike = str | os.PathLike[str]
+AsOf = str | dt.date
+Engine = Literal["duckdb", "spark"]
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `check` found.
+
+    Attributes
+    ----------
+    tables : dict of TableReport
+        Rows, accepted, quarantined and reasons of each table.
+    findings : list of Finding
+        What will hurt.
+    enough_to_train : bool
+        Whether there are enough churners and months to train a model and test it out of time.
+    """
+
+    tables: dict[str, TableReport]
+    findings: list[Finding]
+    enough_to_train: bool
+
+    def refuse_too_many_bad(self, config: Config) -> None:
+        """Raise a ChurnmlError if a table has more rows in quarantine than the configuration allows."""
+        refuse_too_many_bad(self.tables, config)
+
+    def warnings(self, lang: Language = "en") -> list[dict[str, str | None]]:
+        """List the findings as ``table``, ``column``, ``message``."""
+        return [
+            {"table": found.table, "column": found.column, "message": say(found.key, lang, **found.facts)}
+            for found in self.findings
+        ]
+
+    def to_dict(self, lang: Language = "en") -> dict[str, Any]:
+        """Return the report as it is printed with ``--json``."""
+        kept = ("rows", "accepted", "quarantined", "reasons")
+        tables = {name: {word: asdict(report)[word] for word in kept} for name, report in self.tables.items()}
+        return {"tables": tables, "warnings": self.warnings(lang), "enough_to_train": self.enough_to_train}
+
+
+def init(folder: PathLike) -> Path:
+    """Write a commented configuration to fill in.
+
+    Parameters
+    ----------
+    folder : path
+        Where ``churnml.yaml`` is written; made where it does not exist (the folder it lies in must).
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ChurnmlError
+        If there is one already, or the folder cannot be made.
+    """
+    target = Path(folder) / "churnml.yaml"
+    if target.exists():
+        raise ChurnmlError(f"{target} exists", "name another folder, or edit that file", file=str(target))
+    require_folder(Path(folder))
+    try:
+        Path(folder).mkdir(exist_ok=True)
+    except OSError as error:
+        raise ChurnmlError(f"{folder} cannot be made ({error.strerror})", "name another folder") from error
+    with atomic_file(target) as part:
+        part.write_bytes(resources.files("churnml").joinpath("template.yaml").read_bytes())
+    return target
+
+
+def simulate(
+    out: PathLike | None = None,
+    *,
+    customers: int = 20_000,
+    months: int = 18,
+    seed: int = 0,
+    continue_folder: PathLike | None = None,
+    assignments: PathLike | None = None,
+    progress: bool = False,
+) -> SimulationSummary:
+    """Simulate an operator whose truth is known, or the following months of one.
+
+    Parameters
+    ----------
+    out : path, optional
+        The folder to make, with the tables, a ``churnml.yaml`` for them, and the truth in ``truth/``.
+    customers : int
+        Customers at the start.
+    months : int
+        Months to simulate.
+    seed : int
+        The same seed gives the same bytes.
+    continue_folder : path, optional
+        In place of ``out``: a simulated operator to go on with.
+    assignments : path, optional
+        With ``continue_folder``: who is treated with which offer (Parquet, as a campaign's assignments).
+    progress : bool
+        Whether to show progress on stderr.
+
+    Returns
+    -------
+    SimulationSummary
+        What was written.
+
+    Raises
+    ------
+    ChurnmlError
+        If the folder holds something, or the assignments do not fit the operator.
+    """
+    if (out is None) == (continue_folder is None):
+        raise ChurnmlError("a simulation is either new or continued", "give --out DIR, or --continue DIR")
+    if out is not None:
+        return _simulate(Path(out), customers=customers, months=months, seed=seed, show_progress=progress)
+    if assignments is None:
+        raise ChurnmlError("the following months need assignments", "give --assignments FILE")
+    return continue_simulation(
+        Path(str(continue_folder)), Path(assignments), months=months, show_progress=progress
+    )
+
+
+def check(config: ConfigLike, *, strict: bool = True, progress: bool = False) -> CheckReport:
+    """Tell what of the tables is usable, what will hurt, and whether there is enough to train.
+
+    Parameters
+    ----------
+    config : path, mapping or Config
+        The configuration.
+    strict : bool
+        Whether too many rows in quarantine are an error.
+    progress : bool
+        Whether to show progress on stderr.
+
+    Returns
+    -------
+    CheckReport
+        Bad rows themselves are in ``quarantine/`` of the state folder.
+
+    Raises
+    ------
+    ChurnmlError
+        If a table cannot be read, or (when strict) has too many bad rows.
+    """
+    with open_histories(load_config(config), strict=strict, progress=progress) as histories:
+        enough, missing = readiness(histories)
+        findings = [*_leaks(histories), *uncovered(histories), *missing]
+        return CheckReport(dict(histories.reports), findings, enough)
+
+
+def _leaks(histories: Histories) -> list[Finding]:
+    """Judge columns at the latest date that has enough customers of both outcomes."""
+    for as_of in reversed(usable_dates(histories)):
+        panel = Panel(histories, [as_of], labels=True)
+        frame = panel.to_pandas()
+        counts = frame["churned"].value_counts()
+        if counts.get(1, 0) >= ENOUGH_OF_EACH and counts.get(0, 0) >= ENOUGH_OF_EACH:
+            return leaking_columns(frame, panel.features, as_of)
+    return [Finding(None, None, "not_judged", {"needed": ENOUGH_OF_EACH})]
+
+
+@overload
+def features(
+    config: ConfigLike,
+    as_of: AsOf | Iterable[AsOf],
+    *,
+    labels: bool = ...,
+    out: None = ...,
+    engine: Engine = ...,
+    progress: bool = ...,
+) -> pd.DataFrame: ...
+
+
+@overload
+def features(
+    config: ConfigLike,
+    as_of: AsOf | Iterable[AsOf],
+    *,
+    labels: bool = ...,
+    out: PathLike,
+    engine: Engine = ...,
+    progress: bool = ...,
+) -> dict[str, Any]: ...
+
+
+def features(
+    config: ConfigLike,
+    as_of: AsOf | Iterable[AsOf],
+    *,
+    labels: bool = False,
+    out: PathLike | None = None,
+    engine: Engine = "duckdb",
+    progress: bool = False,
+) -> pd.DataFrame | dict[str, Any]:
+    """Compute the panel: the features of every customer at risk at each as-of date.
+
+    Parameters
+    ----------
+    config : path, mapping or Config
+        The configuration.
+    as_of : date, text or several
+        As-of dates.
+    labels : bool
+        Whether to add ``churned`` and ``value``, null where the outcome is not known.
+    out : path, optional
+        A Parquet file to write in place of returning the panel; memory then does not grow with the number of dates.
+    engine : {"duckdb"}
+        What computes it.
+    progress : bool
+        Whether to show progress on stderr.
+
+    Returns
+    -------
+    pandas.DataFrame or dict
+        One row for each customer and date, in the order of ``as_of`` and ``customer_id``: keys, features in the order
+        of the catalogue, labels. With ``out``: the numbers of ``rows``, ``columns`` and the ``dates`` written.
+
+    Raises
+    ------
+    ChurnmlError
+        If a table cannot be used, a date is none, or nobody is at risk at one.
+    """
+    settings = load_config(config)
+    _refuse_unbuilt(settings, engine)
+    dates = [parse_as_of(as_of)] if isinstance(as_of, str | dt.date) else [parse_as_of(day) for day in as_of]
+    if not dates:
+        raise ChurnmlError("no as-of date is given", "give at least one: --as-of 2024-03-01")
+    if out is not None:
+        require_folder(Path(out))
+    with open_histories(settings, progress=progress) as histories:
+        panel = Panel(histories, dates, labels=labels)
+        if out is None:
+            return panel.to_pandas(progress=progress)
+        rows = panel.write(Path(out), progress=progress)
+        written = [str(day) for day in panel.dates]
+        return {"rows": rows, "columns": len(panel.schema), "dates": written, "out": str(out)}
+
+
+def _refuse_unbuilt(config: Config, engine: str) -> None:
+    if engine != "duckdb":
+        raise ChurnmlError(f"the engine {engine} is not there yet", "use --engine duckdb")
+    if config.features.python is not None:
+        raise ChurnmlError(
+            "features.python: features of your own cannot be computed yet", "take the key out", key="features.python"
+        )
+
+
+def catalog(config: ConfigLike) -> pd.DataFrame:
+    """List every feature that the operator's tables give.
+
+    Parameters
+    ----------
+    config : path, mapping or Config
+        The configuration.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each feature: ``name``, ``source`` (table), ``window`` (days), ``unit``, ``dtype``, ``meaning``,
+        ``phrase_en``, ``phrase_zh``.
+
+    Raises
+    ------
+    ChurnmlError
+        If a table cannot be read.
+    """
+    settings = load_config(config)
+    listed = catalogue(layout_of(settings, describe_tables(settings)))
+    columns = ["name", "source", "window", "unit", "dtype", "meaning", "phrase_en", "phrase_zh"]
+    table = pd.DataFrame([{name: getattr(feature, name) for name in columns} for feature in listed], columns=columns)
+    return table.astype({"window": "Int64"})
+
+
+def demo(out: PathLike = "churnml-demo", *, customers: int = 20_000, seed: int = 0, progress: bool = False) -> Path:
+    """Simulate an operator and make its panel: everything that there is, in one go.
+
+    Parameters
+    ----------
+    out : path
+        The folder to make.
+    customers : int
+        Customers at the start.
+    seed : int
+        The same seed gives the same operator.
+    progress : bool
+        Whether to show progress on stderr.
+
+    Returns
+    -------
+    Path
+        The panel, beside the operator's ``churnml.yaml``.
+
+    Raises
+    ------
+    ChurnmlError
+        If the folder holds something.
+    """
+    simulate(out, customers=customers, seed=seed, progress=progress)
+    config = load_config(Path(out) / "churnml.yaml")
+    panel = Path(out) / "panel.parquet"
+    if config.training is None:
+        raise ChurnmlError(f"{out} has no training dates", "simulate more months")
+    features(config, config.training.dates()[-3:], labels=True, out=panel, progress=progress)
+    return panel

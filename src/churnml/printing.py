@@ -1,0 +1,60 @@
+"""Results as text for people."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from churnml.api import CheckReport
+from churnml.wording import Language, say
+
+_WIDE = 200
+
+
+def check_text(report: CheckReport, quarantine: Path, lang: Language) -> str:
+    """Return what `check` found: a table of tables, the warnings, the verdict."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for word in ("table", "rows", "accepted", "quarantined", "first", "last", "reasons"):
+        table.add_column(say(word, lang), justify="right" if word in ("rows", "accepted", "quarantined") else "left")
+    for name, found in report.tables.items():
+        counts = [f"{count:,}" for count in (found.rows, found.accepted, found.quarantined)]
+        span = [f"{moment:%Y-%m-%d}" if moment else "" for moment in (found.first, found.last)]
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in found.reasons.items())
+        table.add_row(name, *counts, *span, reasons)
+    lines = [_rendered(table)]
+    if any(found.quarantined for found in report.tables.values()):
+        lines += [say("quarantine_at", lang, folder=quarantine), ""]
+    warnings = report.warnings(lang)
+    lines.append(say("warnings" if warnings else "no_warnings", lang))
+    for warning in warnings:
+        place = ".".join(part for part in (warning["table"], warning["column"]) if part)
+        lines.append(f"  - {place + ': ' if place else ''}{warning['message']}")
+    lines += ["", say("enough" if report.enough_to_train else "not_enough", lang)]
+    return "\n".join(lines)
+
+
+def catalog_text(catalog: pd.DataFrame, lang: Language) -> str:
+    """Return the catalogue as a table."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    columns = {"name": "feature", "source": "source", "window": "window", "unit": "unit", "dtype": "dtype"}
+    columns |= {"phrase_zh": "phrase"} if lang == "zh" else {"phrase_en": "phrase", "meaning": "meaning"}
+    for name, word in columns.items():
+        table.add_column(say(word, lang), no_wrap=name == "name", justify="right" if name == "window" else "left")
+    for row in catalog[list(columns)].astype(object).where(catalog[list(columns)].notna(), "").itertuples(index=False):
+        table.add_row(*map(str, row))
+    return _rendered(table)
+
+
+def _rendered(table: Table) -> str:
+    """Return a rich table as text: as wide as the terminal, and wide elsewhere; bold only on a terminal."""
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if terminal else _WIDE
+    text = io.StringIO()
+    Console(file=text, width=width, force_terminal=terminal, markup=False, highlight=False, emoji=False).print(table)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"

@@ -1,0 +1,133 @@
+"""Whether the histories hold enough to train and to test on."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, replace
+
+from churnml.asof import DAY, dates_between
+from churnml.columns import CHURNED
+from churnml.labels.outcome import churned, observed_until
+from churnml.population import at_risk
+from churnml.tables.coverage import Finding
+from churnml.tables.histories import Histories
+
+TRAIN_CHURNERS = 200
+TEST_CHURNERS = 50
+
+_LONGEST_HORIZON = 365
+_WARM_UP_DAYS = 30  # of history before the first as-of date
+
+
+@dataclass(frozen=True)
+class Split:
+    """Panel rows with ``churned`` = 1 that there are to train and to test on, out of time.
+
+    Attributes
+    ----------
+    train, test : int
+        Counts.
+    """
+
+    train: int
+    test: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether that is enough."""
+        return self.train >= TRAIN_CHURNERS and self.test >= TEST_CHURNERS
+
+
+def usable_dates(histories: Histories) -> list[dt.date]:
+    """List the as-of dates whose outcome is known: of ``training``, or else the first of each month.
+
+    Parameters
+    ----------
+    histories : Histories
+        The operator's tables.
+
+    Returns
+    -------
+    list of datetime.date
+        Ascending; may be empty.
+    """
+    label = histories.config.label
+    last = (observed_until(histories) - (label.lead_days + label.horizon_days) * DAY).date()
+    if histories.config.training is not None:
+        return [day for day in histories.config.training.dates() if day <= last]
+    first = _first_row(histories) + (_WARM_UP_DAYS + 31) * DAY
+    return dates_between(first.date().replace(day=1), last, "1mo")
+
+
+def readiness(histories: Histories) -> tuple[bool, list[Finding]]:
+    """Tell whether there is enough to train a model and test it out of time, and what is missing.
+
+    Parameters
+    ----------
+    histories : Histories
+        The operator's tables.
+
+    Returns
+    -------
+    enough : bool
+        At least 200 churners to train on and 50 to test on, test dates a whole outcome window after the train dates.
+    findings : list of Finding
+        What is missing, and which longer horizon would do.
+    """
+    label = histories.config.label
+    gap = label.lead_days + label.horizon_days
+    dates = usable_dates(histories)
+    if not dates:
+        until = observed_until(histories)
+        facts = {"until": until, "latest": (until - gap * DAY).date(), "first": _first_row(histories).date()}
+        return False, [Finding(None, None, "no_outcome", facts)]
+    span = (dates[-1] - dates[0]).days
+    if span < gap:
+        facts = {"gap": gap, "first": dates[0], "last": dates[-1], "missing": gap - span}
+        return False, [Finding(None, None, "one_date", facts)]
+    split = _split(histories)
+    if split.enough:
+        return True, []
+    facts = {
+        "train": split.train,
+        "test": split.test,
+        "need_train": TRAIN_CHURNERS,
+        "need_test": TEST_CHURNERS,
+        "missing_train": max(0, TRAIN_CHURNERS - split.train),
+        "missing_test": max(0, TEST_CHURNERS - split.test),
+    }
+    return False, [Finding(None, None, "few_churners", facts), _longer(histories)]
+
+
+def _longer(histories: Histories) -> Finding:
+    days = histories.config.label.horizon_days
+    while (days := days + 30) <= _LONGEST_HORIZON:
+        label = histories.config.label.model_copy(update={"horizon_days": days})
+        config = histories.config.model_copy(update={"label": label})
+        split = _split(replace(histories, config=config))
+        if split.enough:
+            return Finding(None, None, "longer_horizon", {"days": days, "train": split.train, "test": split.test})
+    return Finding(None, None, "no_horizon", {"days": _LONGEST_HORIZON})
+
+
+def _split(histories: Histories) -> Split:
+    """Count churners, the last usable date being the test, those a whole outcome window before it the training."""
+    label = histories.config.label
+    gap = (label.lead_days + label.horizon_days) * DAY
+    dates = usable_dates(histories)
+    if not dates:
+        return Split(0, 0)
+    counts = {day: _churners(histories, day) for day in dates if day <= dates[-1] - gap or day == dates[-1]}
+    test = counts.pop(dates[-1])
+    return Split(sum(counts.values()), test)
+
+
+def _churners(histories: Histories, as_of: dt.date) -> int:
+    label = churned(histories, at_risk(histories, as_of), as_of)
+    return int(label.filter(label[CHURNED] == 1).count().execute())
+
+
+def _first_row(histories: Histories) -> dt.datetime:
+    moments = [report.first for name, report in histories.reports.items() if report.first and name != "customers"]
+    signed_up = histories.reports["customers"].first
+    return min(moments or [signed_up or dt.datetime.min])
