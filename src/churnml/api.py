@@ -23,7 +23,13 @@ from churnml.snapshots.leaks import ENOUGH_OF_EACH, leaking_columns
 from churnml.snapshots.panel import Panel
 from churnml.snapshots.readiness import readiness, usable_dates
 from churnml.tables.coverage import Finding, uncovered
-from churnml.tables.histories import Histories, TableReport, describe_tables, open_histories, refuse_too_many_bad
+from churnml.tables.histories import (
+    Histories,
+    TableReport,
+    describe_tables,
+    open_histories,
+    refuse_too_many_bad,
+)
 from churnml.wording import Language, say
 
 __all__ = ["ChurnmlError", "catalog", "check", "demo", "features", "init", "load_config", "simulate"]
@@ -145,9 +151,7 @@ def simulate(
         return _simulate(Path(out), customers=customers, months=months, seed=seed, show_progress=progress)
     if assignments is None:
         raise ChurnmlError("the following months need assignments", "give --assignments FILE")
-    return continue_simulation(
-        Path(str(continue_folder)), Path(assignments), months=months, show_progress=progress
-    )
+    return continue_simulation(Path(str(continue_folder)), Path(assignments), months=months, show_progress=progress)
 
 
 def check(config: ConfigLike, *, strict: bool = True, progress: bool = False) -> CheckReport:
@@ -271,7 +275,9 @@ def _refuse_unbuilt(config: Config, engine: str) -> None:
         raise ChurnmlError(f"the engine {engine} is not there yet", "use --engine duckdb")
     if config.features.python is not None:
         raise ChurnmlError(
-            "features.python: features of your own cannot be computed yet", "take the key out", key="features.python"
+            "features.python: features of your own cannot be computed yet",
+            "take the key out",
+            key="features.python",
         )
 
 

@@ -39,14 +39,15 @@ def parse_as_of(value: str | dt.date) -> dt.date:
         return moment
     if moment.time() != dt.time(0) or moment.tzinfo is not None:
         raise ChurnmlError(
-            f"the as-of date {value} has a time of day", "an as-of date is the start of its day: leave the time out"
+            f"the as-of date {value} has a time of day",
+            "an as-of date is the start of its day: leave the time out",
         )
     return moment.date()
 
 
 def start_of(day: dt.date) -> dt.datetime:
     """Return 00:00 of a day, as naive wall-clock time of the project's zone."""
-    return dt.datetime.combine(day, dt.time(0))
+    return dt.datetime.combine(day, dt.time.min)
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,11 @@ def dates_between(first: dt.date, last: dt.date, every: str) -> list[dt.date]:
     dates: list[dt.date] = []
     step = 0
     while True:
-        day = _later_month(first, step * count) if unit == "mo" else first + step * count * (7 if unit == "w" else 1) * DAY
+        day = (
+            _later_month(first, step * count)
+            if unit == "mo"
+            else first + step * count * (7 if unit == "w" else 1) * DAY
+        )
         if day > last:
             return dates
         dates.append(day)

@@ -55,8 +55,14 @@ def _help_of(error: click.ClickException) -> str:
 
 def _unforeseen(error: Exception) -> tuple[int, str]:
     first = (str(error).splitlines() or [""])[0]
-    if isinstance(error, OSError | MemoryError) or type(error).__name__ in ("OutOfMemoryException", "IOException"):
-        return MENDABLE, f"the machine refuses ({first or type(error).__name__}): free disk or memory, and try again"
+    if isinstance(error, OSError | MemoryError) or type(error).__name__ in (
+        "OutOfMemoryException",
+        "IOException",
+    ):
+        return (
+            MENDABLE,
+            f"the machine refuses ({first or type(error).__name__}): free disk or memory, and try again",
+        )
     return FAILED, f"unforeseen {type(error).__name__}: {first} (--debug shows where; please report it)"
 
 
@@ -97,7 +103,7 @@ def churnml() -> None:
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @_common
 def demo(out: str, customers: int, seed: int, lang: Language, as_json: bool) -> None:
-    """Show the whole of it on a simulated operator: histories, checks, features as of a date.
+    r"""Show the whole of it on a simulated operator: histories, checks, features as of a date.
 
     \b
     Example: churnml demo --out demo --customers 5000
@@ -106,7 +112,11 @@ def demo(out: str, customers: int, seed: int, lang: Language, as_json: bool) -> 
 
     panel = api.demo(out, customers=customers, seed=seed, progress=True)
     config = panel.parent / "churnml.yaml"
-    _print({"config": str(config), "panel": str(panel)}, say("demo_end", lang, config=config, panel=panel), as_json=as_json)
+    _print(
+        {"config": str(config), "panel": str(panel)},
+        say("demo_end", lang, config=config, panel=panel),
+        as_json=as_json,
+    )
 
 
 @churnml.command()
@@ -118,7 +128,7 @@ def demo(out: str, customers: int, seed: int, lang: Language, as_json: bool) -> 
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @_common
 def simulate(lang: Language, as_json: bool, **arguments: Any) -> None:
-    """Write the tables of a simulated operator, with a churnml.yaml for them; the truth goes to DIR/truth/.
+    r"""Write the tables of a simulated operator, with a churnml.yaml for them; the truth goes to DIR/truth/.
 
     The same seed gives the same bytes. With --continue, the following months are appended, under the assignments given.
 
@@ -136,7 +146,7 @@ def simulate(lang: Language, as_json: bool, **arguments: Any) -> None:
 @click.argument("folder", metavar="DIR")
 @_common
 def init(folder: str, lang: Language, as_json: bool) -> None:
-    """Write a commented churnml.yaml to DIR, to fill in with your own tables.
+    r"""Write a commented churnml.yaml to DIR, to fill in with your own tables.
 
     \b
     Example: churnml init operator
@@ -151,7 +161,7 @@ def init(folder: str, lang: Language, as_json: bool) -> None:
 @click.argument("config")
 @_common
 def check(config: str, lang: Language, as_json: bool) -> None:
-    """Tell what of the tables is usable, what went to quarantine and why, what will hurt, whether there is enough.
+    r"""Tell what of the tables is usable, what went to quarantine and why, what will hurt, whether there is enough.
 
     Bad rows are written, as they came and with their reason, to quarantine/ in the state folder.
 
@@ -171,13 +181,20 @@ def check(config: str, lang: Language, as_json: bool) -> None:
 
 @churnml.command()
 @click.argument("config")
-@click.option("--as-of", "as_of", multiple=True, required=True, metavar="T", help="As-of date, such as 2024-03-01; repeatable.")
+@click.option(
+    "--as-of",
+    "as_of",
+    multiple=True,
+    required=True,
+    metavar="T",
+    help="As-of date, such as 2024-03-01; repeatable.",
+)
 @click.option("--out", required=True, help="The Parquet file to write.")
 @click.option("--labels", is_flag=True, help="Add churned and value, null where the outcome is not known.")
 @click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True)
 @_common
 def features(lang: Language, as_json: bool, **arguments: Any) -> None:
-    """Write the panel: the features of every customer at risk at each as-of date.
+    r"""Write the panel: the features of every customer at risk at each as-of date.
 
     Only what was known before T is looked at. One row for each customer and date, keyed by customer_id and as_of.
 
@@ -194,7 +211,7 @@ def features(lang: Language, as_json: bool, **arguments: Any) -> None:
 @click.argument("config")
 @_common
 def catalog(config: str, lang: Language, as_json: bool) -> None:
-    """Explain every feature that your tables give: source, window, unit, type, meaning, plain words.
+    r"""Explain every feature that your tables give: source, window, unit, type, meaning, plain words.
 
     \b
     Example: churnml catalog operator/churnml.yaml --lang zh

@@ -13,7 +13,15 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
 from pydantic import model_validator as _model_validator
 
 from churnml import asof
@@ -336,7 +344,10 @@ def _unknown_key(model: type[BaseModel], place: tuple[Any, ...], key: str, origi
     allowed = [name for name in allowed if name not in ("data", "folder")]
     where = ".".join(str(part) for part in (*place, key))
     return ChurnmlError(
-        f"{origin}: the key {where} is unknown", f"allowed here: {', '.join(allowed)}", key=where, allowed=allowed
+        f"{origin}: the key {where} is unknown",
+        f"allowed here: {', '.join(allowed)}",
+        key=where,
+        allowed=allowed,
     )
 
 

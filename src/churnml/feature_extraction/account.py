@@ -66,7 +66,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             dtype="int64",
             window=days,
             unit="changes",
-            meaning=f"Subscriptions started in the {days} days before the date; the customer's first ever does not count.",
+            meaning=f"Subscriptions started in the {days} days before the date; the first ever does not count.",
             phrase_en=f"plan changes in the last {days} days",
             phrase_zh=f"最近{days}天的套餐变更次数",
         )

@@ -14,6 +14,7 @@ ROW_CONTEXT: dict[str, tuple[RowContext, ...]] = {
     "complaints": complaints.ROW_CONTEXT,
 }
 
+
 def layout_of(config: Config, extras: dict[str, dict[str, str]]) -> Layout:
     """Return what the declarations depend on.
 
@@ -37,9 +38,7 @@ def catalogue(layout: Layout) -> list[Feature]:
         If one of the operator's columns would make a feature of a name that is taken.
     """
     listed = [
-        feature
-        for subject in (usage, bills, complaints, surveys, account)
-        for feature in subject.features(layout)
+        feature for subject in (usage, bills, complaints, surveys, account) for feature in subject.features(layout)
     ]
     taken = [name for name, count in Counter(feature.name for feature in listed).items() if count > 1]
     if taken:
@@ -49,5 +48,3 @@ def catalogue(layout: Layout) -> list[Feature]:
             feature=taken[0],
         )
     return listed
-
-

@@ -39,7 +39,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             dtype="int64",
             window=days,
             unit="complaints",
-            meaning=f"Complaints opened in the {days} days before the date, within 30 days of another of their category.",
+            meaning=f"Complaints opened in the {days} days before the date, within 30 days of another of the category.",
             phrase_en=f"complaints about the same thing again in the last {days} days",
             phrase_zh=f"最近{days}天的重复投诉次数",
         )
@@ -50,7 +50,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             formula=MEAN,
             window=days,
             unit="share",
-            meaning=f"Of the complaints opened in the {days} days before the date and resolved, the share at first contact.",
+            meaning=f"Share of the resolved complaints of the {days} days before the date that took one contact.",
             phrase_en=f"share of complaints resolved at first contact in the last {days} days",
             phrase_zh=f"最近{days}天投诉的首次解决率",
         )
@@ -61,7 +61,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             formula=MEAN,
             window=days,
             unit="hours",
-            meaning=f"Mean hours from opening to resolving of the complaints opened in the {days} days before the date.",
+            meaning=f"Mean hours from opening to resolving, of complaints opened in the {days} days before the date.",
             phrase_en=f"hours to resolve a complaint in the last {days} days",
             phrase_zh=f"最近{days}天投诉的平均处理时长（小时）",
         )
@@ -72,7 +72,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             formula=MEAN,
             window=days,
             unit="score 1-5",
-            meaning=f"Mean known satisfaction with the handling of the complaints opened in the {days} days before the date.",
+            meaning=f"Mean known satisfaction with the complaints opened in the {days} days before the date.",
             phrase_en=f"satisfaction with complaints handled in the last {days} days",
             phrase_zh=f"最近{days}天投诉处理满意度",
         )

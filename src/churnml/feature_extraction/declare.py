@@ -145,7 +145,10 @@ def microseconds(start: Deferred, end: Deferred) -> Deferred:
 
 def mean(value: Deferred, window: int | None, where: Deferred = None) -> dict[str, Measure]:
     """Return the inputs of a mean of the values that are not null; its formula is `MEAN`."""
-    return {"total": Measure("sum", value, where, window=window), "n": Measure("count", value, where, window=window)}
+    return {
+        "total": Measure("sum", value, where, window=window),
+        "n": Measure("count", value, where, window=window),
+    }
 
 
 MEAN = _.total / _.n.nullif(0)

@@ -26,11 +26,11 @@ _DAY_BITS = 62
 _EPOCH = dt.date(1970, 1, 1)
 
 
-@ibis.udf.agg.builtin
+@ibis.udf.agg.builtin  # type: ignore[untyped-decorator]
 def bit_or(value: int) -> int: ...  # type: ignore[empty-body]  # noqa: D103
 
 
-@ibis.udf.scalar.builtin
+@ibis.udf.scalar.builtin  # type: ignore[untyped-decorator]
 def bit_count(value: int) -> int: ...  # type: ignore[empty-body]  # noqa: D103
 
 

@@ -1,0 +1,1 @@
+"""What became of customers, as a model is to learn it."""

@@ -83,18 +83,16 @@ def churned(histories: Histories, population: ir.Table, as_of: dt.date) -> ir.Ta
     if label.mode == "inactive":
         activity = histories.newest(label.activity)
         at = activity[SCHEMAS[label.activity].event]
-        active = activity.filter(at >= window.start, at < window.end).select(CUSTOMER_ID).distinct().mutate(_active=True)
+        active = (
+            activity.filter(at >= window.start, at < window.end).select(CUSTOMER_ID).distinct().mutate(_active=True)
+        )
         joined = population.left_join(active, CUSTOMER_ID)
         return joined.select(CUSTOMER_ID, joined["_active"].isnull().cast("int64").name(CHURNED))
     spells = histories.newest("customers").select(CUSTOMER_ID, SIGNED_UP_AT, _left=CHURNED_AT, _type=CHURN_TYPE)
     joined = population.left_join(spells, [CUSTOMER_ID, SIGNED_UP_AT])
     left = joined["_left"]
-    asked_for = (
-        ibis.literal(True) if label.types is None else joined["_type"].isin(label.types).fill_null(False)
-    )
-    value = ibis.cases(
-        (left.isnull() | (left >= window.end), 0), ((left >= window.start) & asked_for, 1), else_=None
-    )
+    asked_for = ibis.literal(True) if label.types is None else joined["_type"].isin(label.types).fill_null(False)
+    value = ibis.cases((left.isnull() | (left >= window.end), 0), ((left >= window.start) & asked_for, 1), else_=None)
     return joined.select(CUSTOMER_ID, value.cast("int64").name(CHURNED))
 
 

@@ -63,9 +63,7 @@ def customer_rows(people: People, draws: Draws, path: Path, begin: float, end: f
     )
     order = np.lexsort((np.nan_to_num(known, nan=-np.inf), spell, person))
     person, spell, month, known, gone = person[order], spell[order], month[order], known[order], gone[order]
-    segment, payment, manager = (
-        np.stack(list_)[month, person] for list_ in (path.segment, path.payment, path.manager)
-    )
+    segment, payment, manager = (np.stack(list_)[month, person] for list_ in (path.segment, path.payment, path.manager))
     cause = np.where(gone, path.cause[spell, person], 0)
     told = _told_reason(draws, path, spell, person)
     return pa.table(
@@ -76,9 +74,7 @@ def customer_rows(people: People, draws: Draws, path: Path, begin: float, end: f
             "churn_type": words(c.CAUSES, cause, none=~gone),
             "churn_reason": words(REASON_TEXTS, np.where(gone, told, 0), none=~gone),
             "segment": words(c.SEGMENTS, segment),
-            "account_manager": words(
-                [f"AM{k + 1:02d}" for k in range(c.MANAGERS)], manager, none=segment != 2
-            ),
+            "account_manager": words([f"AM{k + 1:02d}" for k in range(c.MANAGERS)], manager, none=segment != 2),
             "region": words(c.REGIONS, people.region[person]),
             "city_tier": words(c.CITY_TIERS, people.city[person]),
             "age_band": words(c.AGE_BANDS, people.age[person]),
@@ -107,9 +103,7 @@ def _changes(path: Path, begin: float, end: float) -> tuple[Array, ...]:
         if not begin <= at < end:
             continue
         key = path.segment[month] == 2
-        changed = (path.segment[month] != path.segment[month - 1]) | (
-            path.payment[month] != path.payment[month - 1]
-        )
+        changed = (path.segment[month] != path.segment[month - 1]) | (path.payment[month] != path.payment[month - 1])
         changed |= key & (path.manager[month] != path.manager[month - 1])
         spell, person = np.nonzero((path.signed_up < at) & (at < path.left) & changed)
         found.append((person, spell, np.full(len(person), month), np.full(len(person), float(at))))
@@ -160,13 +154,10 @@ def subscription_rows(path: Path, begin: float, end: float) -> pa.Table:
 
 def _subscriptions(path: Path) -> dict[str, Array]:
     """Put the latent changes of plan together with the spells: those while the person is there."""
-    events = {
-        key: np.concatenate([event[key] for event in path.subscriptions]) for key in path.subscriptions[0]
-    }
+    events = {key: np.concatenate([event[key] for event in path.subscriptions]) for key in path.subscriptions[0]}
     person = events["person"]
     inside = [
-        (path.signed_up[s, events["person"]] <= events["at"])
-        & (events["at"] < path.left[s, events["person"]])
+        (path.signed_up[s, events["person"]] <= events["at"]) & (events["at"] < path.left[s, events["person"]])
         for s in range(SPELLS)
     ]
     spell = np.where(inside[1], 1, 0)

@@ -25,13 +25,9 @@ def bill_month(people: People, draws: Draws, path: Path, month: int, begin: floa
     billed = bill_time(people, month)
     share = path.share(bill_time(people, month - 1), billed)
     who = np.flatnonzero(share > 0)
-    amount = (
-        usual_amount(people, path, month) * share * _noise(draws, month) * (1 - _discounts(path, billed))
-    )[who]
+    amount = (usual_amount(people, path, month) * share * _noise(draws, month) * (1 - _discounts(path, billed)))[who]
     due = np.floor(billed[who]) + 15 + who % 6
-    paid, paid_share = _payment(
-        draws, path, month, billed, np.floor(billed) + 15 + np.arange(people.count) % 6
-    )
+    paid, paid_share = _payment(draws, path, month, billed, np.floor(billed) + 15 + np.arange(people.count) % 6)
     u = draws.uniform("bill_correction", month)[who]
     corrected = u < c.CORRECTED_BILLS
     again = np.where(corrected, billed[who] + 2 + 8 * u / c.CORRECTED_BILLS, np.inf)

@@ -24,9 +24,7 @@ def complaint_month(draws: Draws, path: Path, month: int, begin: float, end: flo
     mood = path.moods[month]
     rate = 0.07 * np.exp(np.clip(0.60 * mood.unhappy + 0.25 * mood.away, -3, 3))
     counts = count(rate, draws.uniform("complaints", month), most=_MOST)
-    parts = [
-        part for k in range(_MOST) for part in _complaints(draws, path, month, k, np.flatnonzero(counts > k))
-    ]
+    parts = [part for k in range(_MOST) for part in _complaints(draws, path, month, k, np.flatnonzero(counts > k))]
     rows = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     person, opened, resolved, rated = (rows[key] for key in ("person", "opened", "resolved", "rated"))
     there = np.any((path.signed_up[:, person] <= opened) & (opened < path.left[:, person]), axis=0)
@@ -84,19 +82,12 @@ def _handled(
 
     u = uniform("kind")
     kind = np.where((category == 1) & (u < 0.7), 1, np.where(u < 0.5, 0, 2)).astype(np.int8)
-    slow = (
-        2.3
-        + 1.2 * draws.normal("complaint_hours", month, number)[who]
-        + 0.2 * np.clip(mood.service[who], -2, 3)
-    )
+    slow = 2.3 + 1.2 * draws.normal("complaint_hours", month, number)[who] + 0.2 * np.clip(mood.service[who], -2, 3)
     hours = np.minimum(np.exp(slow), 720.0)
     at_once = (hours < 10) & (uniform("at_once") < 0.8)
     resolved = np.where(uniform("resolved") < 0.03, np.inf, opened + hours / 24)
     felt = (
-        4.0
-        - 0.55 * mood.unhappy[who]
-        - 0.3 * (slow - 2.3)
-        + 0.8 * draws.normal("complaint_felt", month, number)[who]
+        4.0 - 0.55 * mood.unhappy[who] - 0.3 * (slow - 2.3) + 0.8 * draws.normal("complaint_felt", month, number)[who]
     )
     return {
         "person": who,

@@ -48,9 +48,7 @@ def own_campaign(month: int, draws: Draws, there: Array, mood: Mood, offers: lis
     # what a retention desk would see as risk, with much noise; the offer that was in fashion
     risk = 0.6 * mood.away + 0.4 * mood.service + 0.3 * mood.distress + 1.0 * draws.normal("desk", month)
     risk = np.where(there, risk, -np.inf)
-    chosen = (
-        np.flatnonzero(risk >= np.quantile(risk[there], 0.94)) if there.any() else np.empty(0, dtype=np.int64)
-    )
+    chosen = np.flatnonzero(risk >= np.quantile(risk[there], 0.94)) if there.any() else np.empty(0, dtype=np.int64)
     offer = offers[(number // 2) % len(offers)]
     name = f"desk_{month_name(month)}"
     return _plan(
@@ -168,9 +166,7 @@ def assigned_contacts(
 
 def _read(file: Path) -> pd.DataFrame:
     if not file.is_file():
-        raise ChurnmlError(
-            f"{file} does not exist", "name the file that campaign assignments wrote", file=str(file)
-        )
+        raise ChurnmlError(f"{file} does not exist", "name the file that campaign assignments wrote", file=str(file))
     try:
         found = set(pq.read_schema(file).names)
         missing = [column for column in _NEEDED if column not in found]

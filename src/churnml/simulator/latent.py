@@ -59,9 +59,7 @@ class Moods:
         service = 0.45 * people.service + self._shock - 0.2
         unhappy = 0.55 * price + 0.50 * network + 0.60 * service
         noise = c.AWAY_NOISE * draws.normal("away_noise", month)
-        self._away = (
-            c.AWAY_PERSISTENCE * self._away + c.AWAY_GAIN * (1 - c.AWAY_PERSISTENCE) / 0.45 * unhappy + noise
-        )
+        self._away = c.AWAY_PERSISTENCE * self._away + c.AWAY_GAIN * (1 - c.AWAY_PERSISTENCE) / 0.45 * unhappy + noise
         self._month += 1
         return Mood(
             price=price,

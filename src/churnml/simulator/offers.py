@@ -38,9 +38,7 @@ def read_offers(configuration: Path) -> dict[str, Offer]:
         content = yaml.safe_load(configuration.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         first = " ".join(str(error).split())
-        raise ChurnmlError(
-            f"{configuration} cannot be read ({first})", "mend it", file=str(configuration)
-        ) from error
+        raise ChurnmlError(f"{configuration} cannot be read ({first})", "mend it", file=str(configuration)) from error
     campaign = content.get("campaign") if isinstance(content, dict) else None
     listed = campaign.get("offers") if isinstance(campaign, dict) else None
     offers = [_offer(item, configuration) for item in (listed if isinstance(listed, list) else [])]
@@ -75,7 +73,5 @@ def reach(channel: str) -> float:
 
 def acceptance(people: People, effect: Array, discount: float) -> Array:
     """Give each person's chance to accept, once reached; many who would stay anyway take a discount too."""
-    chance = (
-        0.08 + 0.35 * np.clip(-effect, 0, 1.2) + (0.22 + 0.08 * np.clip(people.price, -1, 2)) * (discount > 0)
-    )
+    chance = 0.08 + 0.35 * np.clip(-effect, 0, 1.2) + (0.22 + 0.08 * np.clip(people.price, -1, 2)) * (discount > 0)
     return np.where(people.dog, 0.03, chance)

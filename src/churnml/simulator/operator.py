@@ -171,9 +171,7 @@ def _draws(facts: dict[str, Any], months: int) -> Draws:
     return Draws(facts["seed"], people_by(facts["customers"], months - 1))
 
 
-def _world(
-    facts: dict[str, Any], draws: Draws, period: Period, planner: Planner, offers: dict[str, Offer]
-) -> World:
+def _world(facts: dict[str, Any], draws: Draws, period: Period, planner: Planner, offers: dict[str, Offer]) -> World:
     """Live through the period, and as far beyond it as the truth about its last month reaches."""
     months = period.last + 1 + SPAN
     people = make_people(draws, facts["customers"], months)
@@ -233,9 +231,7 @@ def _months_done(folder: FilePath) -> int:
     for name in names:
         found = re.fullmatch(r"(\d{4}-\d{2})_(\d{4}-\d{2})", name)
         if not found or month_of(found[1]) != done:
-            raise ChurnmlError(
-                f"{folder / 'tables'} has a gap before {name}", "simulate it anew", file=str(folder)
-            )
+            raise ChurnmlError(f"{folder / 'tables'} has a gap before {name}", "simulate it anew", file=str(folder))
         done = month_of(found[2]) + 1
     if not done:
         raise ChurnmlError(f"{folder / 'tables'} has no period", "simulate it anew", file=str(folder))

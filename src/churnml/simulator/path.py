@@ -147,13 +147,9 @@ class _Walk:
     def _change_attributes(self, month: int) -> None:
         """Change segment, payment method and manager on the first of the month, for whoever is there."""
         u = self.draws.uniform("attributes", month)
-        self.segment = np.where((u < 0.001) & (self.segment < 2), self.segment + 1, self.segment).astype(
-            np.int8
-        )
+        self.segment = np.where((u < 0.001) & (self.segment < 2), self.segment + 1, self.segment).astype(np.int8)
         self.payment = np.where((u > 0.2) & (u < 0.204), (self.payment + 1) % 3, self.payment).astype(np.int8)
-        self.manager = np.where((u > 0.5) & (u < 0.51), (self.manager + 1) % c.MANAGERS, self.manager).astype(
-            np.int8
-        )
+        self.manager = np.where((u > 0.5) & (u < 0.51), (self.manager + 1) % c.MANAGERS, self.manager).astype(np.int8)
 
     def _return(self, month: int) -> None:
         begin, end = month_start(month), month_start(month + 1)

@@ -59,9 +59,7 @@ def make_people(draws: Draws, customers: int, months: int) -> People:
     total = people_by(customers, months - 1)
     signed_up = _sign_ups(draws, customers, months)
     segment = draws.choice(c.SEGMENT_SHARES, "segment")
-    spend = np.array(c.SPEND_MEDIAN)[segment] * np.exp(
-        np.array(c.SPEND_SPREAD)[segment] * draws.normal("spend")
-    )
+    spend = np.array(c.SPEND_MEDIAN)[segment] * np.exp(np.array(c.SPEND_SPREAD)[segment] * draws.normal("spend"))
     size = np.minimum(spend / 60, 40) ** 0.3
     price, service = draws.normal("price"), draws.normal("service")
     active = 0.97 / (1 + np.exp(-(1.35 + 0.9 * draws.normal("active"))))

@@ -149,9 +149,7 @@ def _chances(hazards: list[Array], month: int) -> dict[str, Array]:
     return {**found, "span": 1 - survival, "label": label, "stays": stays}
 
 
-def _departure(
-    path: Path, draws: Draws, month: int, whole: Array, who: Array, there: Array
-) -> tuple[Array, Array]:
+def _departure(path: Path, draws: Draws, month: int, whole: Array, who: Array, there: Array) -> tuple[Array, Array]:
     """Follow each person's own threshold through the span: the departure that would have been."""
     spell = path.spell[month][who]
     need = path.threshold[spell, who] - path.used[month][who]

@@ -37,9 +37,7 @@ class _Days:
     roaming: Array
 
 
-def usage_month(
-    people: People, draws: Draws, path: Path, month: int, *, known: tuple[float, float]
-) -> pa.Table:
+def usage_month(people: People, draws: Draws, path: Path, month: int, *, known: tuple[float, float]) -> pa.Table:
     """Make the rows of one month's usage that become known in a span of days.
 
     A row is one day of one customer, at 00:00 of that day: minutes of calls, texts, MB, minutes abroad, calls
@@ -96,9 +94,9 @@ def _block(
         "voice_minutes": np.round(voice, 1).astype(np.float64),
         "sms_count": np.floor(sms + 0.4).astype(np.int32),
         "data_mb": np.round(data, 0).astype(np.float64),
-        "roaming_minutes": np.round(
-            np.where(abroad, 300 * (0.02 * days.roaming[cols] - spread), 0), 1
-        ).astype(np.float64),
+        "roaming_minutes": np.round(np.where(abroad, 300 * (0.02 * days.roaming[cols] - spread), 0), 1).astype(
+            np.float64
+        ),
         "dropped_calls": np.floor(cut + spread).astype(np.int32),
         "known": np.where(late, seen, np.nan),
     }

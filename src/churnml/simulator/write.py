@@ -72,17 +72,12 @@ def write_tables(world: World, period: Period, folder: FilePath, *, show_progres
         "customers": [partial(accounts.customer_rows, people, draws, path, begin, end)],
         "subscriptions": [partial(accounts.subscription_rows, path, begin, end)],
         "contacts": [partial(contacts.contact_rows, answers, period.first, period.last)],
-        "bills": [
-            partial(billing.bill_month, people, draws, path, m, begin, end) for m in period.months(back=back)
-        ],
-        "complaints": [
-            partial(care.complaint_month, draws, path, m, begin, end) for m in period.months(back=back)
-        ],
+        "bills": [partial(billing.bill_month, people, draws, path, m, begin, end) for m in period.months(back=back)],
+        "complaints": [partial(care.complaint_month, draws, path, m, begin, end) for m in period.months(back=back)],
         "surveys": [partial(care.survey_month, draws, path, m) for m in period.months()],
         "costs": [partial(billing.cost_month, people, draws, path, m) for m in period.months()],
         "usage": [
-            partial(usage.usage_month, people, draws, path, m, known=(begin, end))
-            for m in period.months(back=1)
+            partial(usage.usage_month, people, draws, path, m, known=(begin, end)) for m in period.months(back=1)
         ],
     }
     shown = track(list(parts), "simulated tables", show=show_progress)
@@ -92,9 +87,7 @@ def write_tables(world: World, period: Period, folder: FilePath, *, show_progres
 def write_truth(world: World, period: Period, folder: FilePath) -> None:
     """Write the truth of a period into a folder."""
     people, draws, path = world.people, world.draws, world.path
-    _write(
-        folder / "traits.parquet", [partial(truth.trait_rows, people, world.offers, period.begin, period.end)]
-    )
+    _write(folder / "traits.parquet", [partial(truth.trait_rows, people, world.offers, period.begin, period.end)])
     _write(folder / "departures.parquet", [partial(truth.departure_rows, path, period.begin, period.end)])
     months = [partial(truth.month_rows, people, draws, path, m, world.offers) for m in period.months()]
     _write(folder / "months.parquet", months)

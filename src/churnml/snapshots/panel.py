@@ -87,7 +87,7 @@ class Panel:
     def to_pandas(self, *, progress: bool = False) -> pd.DataFrame:
         """Return the panel as a DataFrame, ``as_of`` as datetime64 at 00:00."""
         batches = [batch.cast(self.schema) for batch in self.batches(progress=progress)]
-        frame = pa.Table.from_batches(batches, self.schema).to_pandas(date_as_object=False)
+        frame: pd.DataFrame = pa.Table.from_batches(batches, self.schema).to_pandas(date_as_object=False)
         return frame.astype({AS_OF: "datetime64[us]"})
 
     def _at(self, as_of: dt.date) -> ir.Table:
@@ -98,7 +98,9 @@ class Panel:
         rows = extract(self.histories, population, self.features, ROW_CONTEXT, as_of)
         if self.labels:
             for label in (outcome.churned, outcome.value):
-                rows = rows.left_join(label(self.histories, population, as_of), CUSTOMER_ID).drop(f"{CUSTOMER_ID}_right")
+                rows = rows.left_join(label(self.histories, population, as_of), CUSTOMER_ID).drop(
+                    f"{CUSTOMER_ID}_right"
+                )
         return rows.order_by(CUSTOMER_ID)
 
     def _nobody(self, as_of: dt.date) -> ChurnmlError:
@@ -109,4 +111,6 @@ class Panel:
             activity = self.histories.reports.get(label.activity)
             if activity and activity.first and activity.last:
                 span += f", {label.activity} from {activity.first:%Y-%m-%d} to {activity.last:%Y-%m-%d}"
-        return ChurnmlError(f"nobody is at risk at {as_of} ({span})", "choose another date", date=str(start_of(as_of).date()))
+        return ChurnmlError(
+            f"nobody is at risk at {as_of} ({span})", "choose another date", date=str(start_of(as_of).date())
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, replace
+from typing import Any
 
 from churnml.asof import DAY, dates_between
 from churnml.columns import CHURNED
@@ -79,7 +80,11 @@ def readiness(histories: Histories) -> tuple[bool, list[Finding]]:
     dates = usable_dates(histories)
     if not dates:
         until = observed_until(histories)
-        facts = {"until": until, "latest": (until - gap * DAY).date(), "first": _first_row(histories).date()}
+        facts: dict[str, Any] = {
+            "until": until,
+            "latest": (until - gap * DAY).date(),
+            "first": _first_row(histories).date(),
+        }
         return False, [Finding(None, None, "no_outcome", facts)]
     span = (dates[-1] - dates[0]).days
     if span < gap:
@@ -130,4 +135,4 @@ def _churners(histories: Histories, as_of: dt.date) -> int:
 def _first_row(histories: Histories) -> dt.datetime:
     moments = [report.first for name, report in histories.reports.items() if report.first and name != "customers"]
     signed_up = histories.reports["customers"].first
-    return min(moments or [signed_up or dt.datetime.min])
+    return min(moments or ([signed_up] if signed_up else []), default=observed_until(histories))

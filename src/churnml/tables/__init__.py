@@ -1,0 +1,1 @@
+"""The operator's histories: opened, read, checked, and shown only as of a date."""

@@ -17,7 +17,7 @@ CONFLICT = "conflicting versions"
 OVERLAP = "overlapping spells"
 UNKNOWN_CUSTOMER = "unknown customer"
 
-_NEVER = dt.datetime(9999, 1, 1)
+_NEVER = dt.datetime.max
 
 
 def with_own_reason(rows: ir.Table, schema: Schema, columns: list[Reading], now: dt.datetime) -> ir.Table:

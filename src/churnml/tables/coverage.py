@@ -74,7 +74,7 @@ def uncovered(histories: Histories) -> list[Finding]:
 def _days(histories: Histories, table: str) -> np.ndarray[Any, np.dtype[np.datetime64]]:
     rows = histories.newest(table)
     days = rows.select(day=rows[SCHEMAS[table].event].date()).distinct().order_by("day")
-    return days.to_pyarrow()["day"].to_numpy().astype("datetime64[D]")
+    return np.asarray(days.to_pyarrow()["day"].to_numpy(), dtype="datetime64[D]")
 
 
 def _date(day: np.datetime64) -> dt.date:

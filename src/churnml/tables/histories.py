@@ -14,7 +14,7 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 
-from churnml.columns import CUSTOMER_ID, KNOWN_AT, REASON
+from churnml.columns import CUSTOMER_ID, REASON
 from churnml.config import Config, Table
 from churnml.errors import ChurnmlError
 from churnml.files import atomic_file
@@ -76,9 +76,7 @@ class Histories:
 
     def known(self, table: str, instant: dt.datetime) -> ir.Table:
         """Return the rows of a table as they were known at an instant (see `tables.known.known_at`)."""
-        return known.known_at(
-            self._accepted(table), SCHEMAS[table], instant, has_versions=table in self._versioned
-        )
+        return known.known_at(self._accepted(table), SCHEMAS[table], instant, has_versions=table in self._versioned)
 
     def newest(self, table: str) -> ir.Table:
         """Return the newest version of every row of a table, whenever it became known."""
@@ -190,8 +188,8 @@ def refuse_too_many_bad(reports: dict[str, TableReport], config: Config) -> None
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.reasons.items())
             written = config.state_folder / "quarantine" / f"{name}.parquet"
             raise ChurnmlError(
-                f"table {name}: {report.quarantined:,} of {report.rows:,} rows are in quarantine ({reasons}), more than the"
-                f" share of {allowed:g} that is allowed",
+                f"table {name}: {report.quarantined:,} of {report.rows:,} rows are in quarantine ({reasons}),"
+                f" more than the share of {allowed:g} that is allowed",
                 f"look at {written}, mend the rows or raise quarantine.max_share",
                 table=name,
                 rows=report.quarantined,

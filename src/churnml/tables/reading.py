@@ -91,14 +91,23 @@ def renamed(con: duckdb.DuckDBPyConnection, schema: Schema, source: Table, relat
     for column in schema.columns:
         if column.required and column.name not in mapped:
             raise _no_column(
-                schema.name, column.name, list(theirs), f"name yours under tables.{schema.name}.columns.{column.name}"
+                schema.name,
+                column.name,
+                list(theirs),
+                f"name yours under tables.{schema.name}.columns.{column.name}",
             )
     chosen = ", ".join(f"{quoted(given)} AS {quoted(ours)}" for ours, given in mapped.items())
     return f"SELECT {chosen} FROM {relation}", {ours: theirs[given] for ours, given in mapped.items()}
 
 
 def readings(
-    con: duckdb.DuckDBPyConnection, schema: Schema, query: str, types: dict[str, str], *, timezone: str, untyped: bool
+    con: duckdb.DuckDBPyConnection,
+    schema: Schema,
+    query: str,
+    types: dict[str, str],
+    *,
+    timezone: str,
+    untyped: bool,
 ) -> list[Reading]:
     """Decide how each column is read.
 
@@ -166,7 +175,9 @@ def _read(schema: Schema, name: str, kind: Kind, sql_type: str, timezone: str, *
         if sql_type in _FLOATS and not extra:  # pandas turns whole numbers with gaps into floats
             whole = f"isfinite({column}) AND {column} = trunc({column}) AND abs({column}) < 1e15"
             return Reading(
-                name, kind, f"CASE WHEN {whole} THEN CAST(CAST({column} AS BIGINT) AS VARCHAR) ELSE CAST({column} AS VARCHAR) END"
+                name,
+                kind,
+                f"CASE WHEN {whole} THEN CAST(CAST({column} AS BIGINT) AS VARCHAR) ELSE CAST({column} AS VARCHAR) END",
             )
         return Reading(name, kind, f"CAST({column} AS VARCHAR)", extra=extra)
     if kind == "boolean":
@@ -246,7 +257,10 @@ def _no_column(table: str, name: str, there: list[str], remedy: str) -> ChurnmlE
     near = difflib.get_close_matches(name, there, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     return ChurnmlError(
-        f"table {table} has no column {name}", f"{hint}it has {', '.join(there)}; {remedy}", table=table, column=name
+        f"table {table} has no column {name}",
+        f"{hint}it has {', '.join(there)}; {remedy}",
+        table=table,
+        column=name,
     )
 
 

@@ -155,7 +155,13 @@ SCHEMAS: dict[str, Schema] = {
             not_before=(("resolved_at", "opened_at"),),
             rating="satisfaction",
         ),
-        _schema("surveys", "answered_at", _required("answered_at", "time"), _required("score", "number"), rating="score"),
+        _schema(
+            "surveys",
+            "answered_at",
+            _required("answered_at", "time"),
+            _required("score", "number"),
+            rating="score",
+        ),
         _schema(
             "costs",
             "incurred_at",

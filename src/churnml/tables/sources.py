@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import glob
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,10 @@ from churnml.errors import ChurnmlError
 _TEXT_FILES = {".csv", ".tsv", ".txt", ".gz"}
 _EXCEL_FILES = {".xlsx", ".xls", ".xlsm", ".xlsb", ".ods"}
 _CHUNK = 50_000
+_EXCEL_CALL = re.compile(
+    r"""read_xlsx\(\s*'(?P<path>(?:[^']|'')*)'\s*(?:,\s*sheet\s*:?=>?\s*'(?P<sheet>(?:[^']|'')*)')?\s*\)""",
+    re.IGNORECASE,
+)
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 
 
@@ -62,7 +68,9 @@ def open_source(con: duckdb.DuckDBPyConnection, table: str, source: Table, folde
     try:
         if source.sources or source.identities or source.wins:
             raise ChurnmlError(
-                f"tables.{table}: a table from several systems cannot be read yet", "give one source", table=table
+                f"tables.{table}: a table from several systems cannot be read yet",
+                "give one source",
+                table=table,
             )
         if source.url is not None:
             raise ChurnmlError(
@@ -77,7 +85,10 @@ def open_source(con: duckdb.DuckDBPyConnection, table: str, source: Table, folde
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         where = source.path or ("its sql" if source.sql else "its data")
         raise ChurnmlError(
-            f"table {table}: {where} cannot be read ({reason})", "mend or replace it", table=table, file=source.path
+            f"table {table}: {where} cannot be read ({reason})",
+            "mend or replace it",
+            table=table,
+            file=source.path,
         ) from error
 
 
@@ -88,7 +99,7 @@ def _files(con: duckdb.DuckDBPyConnection, table: str, source: Source, folder: P
         head = file.read(16)
     suffix = paths[0].suffix.lower()
     if suffix in _EXCEL_FILES:
-        return _excel(con, table, paths[0], source.sheet), True
+        return _frame(con, table, _excel(table, paths[0], source.sheet)), True
     if head == _SQLITE_MAGIC:
         return _sqlite(con, table, paths[0], _table_name(table, source)), True
     if head[8:12] == b"DUCK":
@@ -116,17 +127,22 @@ def _matching(table: str, path: Path) -> list[Path]:
     if path.is_dir():
         path = path / "**" / "*.parquet"
     if glob.has_magic(str(path)) and not path.exists():
-        found = [Path(name) for name in sorted(glob.glob(str(path), recursive=True)) if Path(name).is_file()]
+        names = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - leaves hidden parts out, Path.glob does not
+        found = [Path(name) for name in names if Path(name).is_file()]
     else:
         found = [path] if path.is_file() else []
     if not found:
         raise ChurnmlError(
-            f"table {table}: there is no file {path}", f"mend tables.{table}.path", table=table, file=str(path)
+            f"table {table}: there is no file {path}",
+            f"mend tables.{table}.path",
+            table=table,
+            file=str(path),
         )
     return found
 
 
 def _query(con: duckdb.DuckDBPyConnection, table: str, sql: str, folder: Path) -> str:
+    sql = _EXCEL_CALL.sub(lambda call: _excel_in_query(con, table, folder, call), sql)
     statements = con.extract_statements(sql)
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise ChurnmlError(f"tables.{table}: sql must be a single SELECT", "histories are only read", table=table)
@@ -136,12 +152,19 @@ def _query(con: duckdb.DuckDBPyConnection, table: str, sql: str, folder: Path) -
     return quoted("source_" + table)
 
 
+def _excel_in_query(con: duckdb.DuckDBPyConnection, table: str, folder: Path, call: re.Match[str]) -> str:
+    path, sheet = (None if text is None else text.replace("''", "'") for text in call.group("path", "sheet"))
+    (found,) = _matching(table, folder / str(path))
+    return _frame(con, f"{table}_{call.start()}", _excel(table, found, sheet))
+
+
 def _frame(con: duckdb.DuckDBPyConnection, table: str, data: Any) -> str:
     if isinstance(data, pd.DataFrame):
         data = _arrow(data)
     if not isinstance(data, pa.Table):
         raise ChurnmlError(
-            f"tables.{table}: a {type(data).__name__} is no table", "give a path, a DataFrame or an Arrow table"
+            f"tables.{table}: a {type(data).__name__} is no table",
+            "give a path, a DataFrame or an Arrow table",
         )
     con.register("source_" + table, data)
     return quoted("source_" + table)
@@ -163,14 +186,29 @@ def _as_text(value: Any) -> str | None:
     return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
 
 
-def _excel(con: duckdb.DuckDBPyConnection, table: str, path: Path, sheet: str | None) -> str:
+def _excel(table: str, path: Path, sheet: str | None) -> pa.Table:
     with python_calamine.CalamineWorkbook.from_path(path) as book:
         if sheet is not None and sheet not in book.sheet_names:
             raise ChurnmlError(
-                f"table {table}: {path} has no sheet {sheet}", f"it has {', '.join(book.sheet_names)}", table=table
+                f"table {table}: {path} has no sheet {sheet}",
+                f"it has {', '.join(book.sheet_names)}",
+                table=table,
             )
-        rows = book.get_sheet_by_name(sheet or book.sheet_names[0]).to_python()
-    return _cells(con, table, [str(name) for name in rows[0]] if rows else [], iter([rows[1:]]))
+        names, *rows = book.get_sheet_by_name(sheet or book.sheet_names[0]).to_python() or [[]]
+    if not names:
+        raise ChurnmlError(f"table {table}: {path} has no columns", "name the sheet that has: sheet:", table=table)
+    columns = [[None if row[at] == "" else row[at] for row in rows] for at in range(len(names))]
+    return pa.table({str(name): _typed_cells(column) for name, column in zip(names, columns, strict=True)})
+
+
+def _typed_cells(cells: list[Any]) -> pa.Array:
+    """Return the cells of one type as that type (whole numbers as integers, XLSX knows none), others as text."""
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if kinds == {float} and all(cell is None or (cell.is_integer() and abs(cell) < 2**53) for cell in cells):
+        return pa.array([None if cell is None else int(cell) for cell in cells], pa.int64())
+    if len(kinds) == 1 and kinds <= {float, bool, dt.date, dt.datetime}:
+        return pa.array(cells)
+    return pa.array([_cell(cell) for cell in cells], pa.string())
 
 
 def _sqlite(con: duckdb.DuckDBPyConnection, table: str, path: Path, name: str) -> str:
