@@ -3,4 +3,20 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # oracle and histories are imported by name
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # the oracle and what draws histories are imported by name
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory):
+    """A small simulated operator: 3,000 customers, 18 months. Its configuration, with a state folder of its own."""
+    from churnml.config import State, load_config
+    from churnml.simulator import simulate
+
+    folder = tmp_path_factory.mktemp("simulated") / "operator"
+    simulate(folder, customers=3_000, months=18, seed=3)
+    state = State(folder=str(tmp_path_factory.mktemp("state")))
+    return load_config(folder / "churnml.yaml").model_copy(update={"state": state})

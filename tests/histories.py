@@ -71,14 +71,10 @@ KEYED = {
 def settings_and_dates(draw: st.DrawFn, modes: tuple[str, ...] = ("terminated", "inactive")):
     """Settings of section 10 and one to three as-of dates."""
     mode = draw(st.sampled_from(modes))
-    near_change = st.builds(
-        lambda day, n: day + timedelta(days=n), st.sampled_from(CHANGES), st.integers(-1, 2)
-    )
+    near_change = st.builds(lambda day, n: day + timedelta(days=n), st.sampled_from(CHANGES), st.integers(-1, 2))
     any_day = st.dates(date(2023, 1, 1), date(2023, 12, 31))
     dates = draw(st.lists(st.one_of(any_day, near_change), min_size=1, max_size=3, unique=True))
-    windows = draw(
-        st.sampled_from([(7, 30, 90, 180), (7, 30, 90, 180), (1, 45, 400), (30,), (730, 3), (90, 7, 365)])
-    )
+    windows = draw(st.sampled_from([(7, 30, 90, 180), (7, 30, 90, 180), (1, 45, 400), (30,), (730, 3), (90, 7, 365)]))
     some_types = st.sampled_from([None, None, ("voluntary",), ("voluntary", "port_out"), ("involuntary",)])
     settings = Settings(
         timezone=draw(st.sampled_from(PROJECT_ZONES)),
@@ -88,9 +84,7 @@ def settings_and_dates(draw: st.DrawFn, modes: tuple[str, ...] = ("terminated", 
         lead_days=draw(st.sampled_from([0, 14, 1, 30])),
         horizon_days=draw(st.sampled_from([60, 30, 7, 1, 90])),
         active_days=draw(st.sampled_from([90, 30, 7, 45])),
-        activity=draw(st.sampled_from(["usage", "usage", "bills", "complaints"]))
-        if mode == "inactive"
-        else "usage",
+        activity=draw(st.sampled_from(["usage", "usage", "bills", "complaints"])) if mode == "inactive" else "usage",
         settle_days=draw(st.sampled_from([0, 0, 0, 5, 30])),
         value_horizon_days=draw(st.sampled_from([365, 30, 90])),
         margin_rate=draw(st.sampled_from([1.0, 0.4, 0.0])),
@@ -439,9 +433,7 @@ class Maker:
             out.append(row)
             if self.flags["late"] and has_key and row[key] is not None:
                 seen = {row["known_at"] or row[event]}
-                while (
-                    rng.random() < 0.25
-                ):  # a correction: some columns change, the event time and customer too
+                while rng.random() < 0.25:  # a correction: some columns change, the event time and customer too
                     fresh = self.row(rng, table, who, prior)
                     changed = rng.sample(sorted(fresh), rng.randrange(1, 4))
                     new = {**rng.choice(out[-len(seen) :]), **{c: fresh[c] for c in changed}}

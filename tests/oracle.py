@@ -654,11 +654,7 @@ def bills_features(rows: list[Row], T: datetime, settings: Settings) -> Row:
     # "amount less what is known at T to be paid, each at least 0"
     out["bills_unpaid_amount"] = math.fsum(max(0.0, missing_of(bill)) for bill in rows)
     # "whole days from the day of the oldest due_at before T of a bill not known at T to be paid in full"
-    due = [
-        bill["due_at"]
-        for bill in rows
-        if bill["due_at"] is not None and bill["due_at"] < T and not in_full(bill)
-    ]
+    due = [bill["due_at"] for bill in rows if bill["due_at"] is not None and bill["due_at"] < T and not in_full(bill)]
     out["bills_days_overdue_max"] = days_between(min(due), T) if due else 0
     return out
 
@@ -692,9 +688,7 @@ def surveys_features(rows: list[Row], T: datetime, settings: Settings) -> Row:
     out: Row = {}
     # "last score before T (of several at one instant, the lowest)"
     last = max((row["answered_at"] for row in rows), default=None)
-    out["surveys_score_last"] = min(
-        (row["score"] for row in rows if row["answered_at"] == last), default=None
-    )
+    out["surveys_score_last"] = min((row["score"] for row in rows if row["answered_at"] == last), default=None)
     for w in settings.windows:
         out[f"surveys_score_mean_{w}d"] = mean(within(rows, "answered_at", T - w * DAY, T), "score")
     return out
@@ -716,9 +710,7 @@ def account_features(rows: list[Row], spell: Row, names: list[str], T: datetime,
     fees = [row["monthly_fee"] for row in force if row["monthly_fee"] is not None]
     out["account_monthly_fee"] = math.fsum(fees) if fees else None
     # "whole days from T to the day of the latest contract_ends_at in force; negative once past"
-    ends = max(
-        (row["contract_ends_at"] for row in force if row["contract_ends_at"] is not None), default=None
-    )
+    ends = max((row["contract_ends_at"] for row in force if row["contract_ends_at"] is not None), default=None)
     out["account_days_to_contract_end"] = None if ends is None else days_between(T, ends)
     # "the customer's first ever (exactly one row, even in a tie) does not count"
     changes = sorted(rows, key=lambda row: row["started_at"])[1:]

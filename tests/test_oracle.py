@@ -439,9 +439,7 @@ def test_attributes_and_tenure():
     assert row["account_tenure_days"] == 9
     assert row["account_segment"] == "key"
     assert row["account_city"] == "Graz"
-    assert not {"account_name", "account_churn_type", "account_known_at", "account_account_manager"} & set(
-        row
-    )
+    assert not {"account_name", "account_churn_type", "account_known_at", "account_account_manager"} & set(row)
 
 
 # ------------------------------------------------------------------------------------------------- histories

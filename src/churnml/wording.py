@@ -105,5 +105,10 @@ def say(key: str, lang: Language = "en", **facts: Any) -> str:
         English or Chinese.
     **facts
         What the sentence speaks of.
+
+    Returns
+    -------
+    str
+        The sentence.
     """
     return _SENTENCES[key][lang == "zh"].format(**facts)

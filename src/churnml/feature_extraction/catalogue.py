@@ -24,6 +24,11 @@ def layout_of(config: Config, extras: dict[str, dict[str, str]]) -> Layout:
         For windows and currency.
     extras : dict of dict
         The further columns of each table with their kind, personal ones left out.
+
+    Returns
+    -------
+    Layout
+        Windows, measures, attributes.
     """
     measures = tuple(name for name, kind in extras.get("usage", {}).items() if kind == "number")
     return Layout(config.features.windows, measures, extras.get("customers", {}), config.currency)

@@ -27,11 +27,13 @@ _EPOCH = dt.date(1970, 1, 1)
 
 
 @ibis.udf.agg.builtin  # type: ignore[untyped-decorator]
-def bit_or(value: int) -> int: ...  # type: ignore[empty-body]  # noqa: D103
+def bit_or(value: int) -> int:  # type: ignore[empty-body]
+    """Return the bits that any of the values has (DuckDB and Spark have it under this name)."""
 
 
 @ibis.udf.scalar.builtin  # type: ignore[untyped-decorator]
-def bit_count(value: int) -> int: ...  # type: ignore[empty-body]  # noqa: D103
+def bit_count(value: int) -> int:  # type: ignore[empty-body]
+    """Return how many bits a value has."""
 
 
 def extract(

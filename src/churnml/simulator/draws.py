@@ -10,17 +10,10 @@ from churnml.simulator.clock import Array
 
 
 class Draws:
-    """Draw one array for each subject and key, one number for each customer.
+    """Draw one array for each subject and key (such as the month), with one number for each customer.
 
     One stream gives one array, filled from its start: the first customers' numbers do not depend on how many
     customers come after them, so that a longer simulation repeats a shorter one exactly.
-
-    Parameters
-    ----------
-    seed : int
-        Zero or more.
-    people : int
-        How many customers there are.
     """
 
     def __init__(self, seed: int, people: int) -> None:
@@ -46,28 +39,11 @@ class Draws:
 
     def choice(self, shares: tuple[float, ...], subject: str, *key: int) -> Array:
         """Draw positions in a list of shares that sum to 1."""
-        return choose(shares, self.uniform(subject, *key))
-
-
-def choose(shares: tuple[float, ...], uniform: Array) -> Array:
-    """Turn uniform numbers into positions in a list of shares that sum to 1."""
-    return np.searchsorted(np.cumsum(shares)[:-1], uniform, side="right").astype(np.int8)
+        place = np.searchsorted(np.cumsum(shares)[:-1], self.uniform(subject, *key), side="right")
+        return place.astype(np.int8)
 
 
 def pick(weights: Array, uniform: Array) -> Array:
     """Turn uniform numbers into positions, each person with weights of their own (choices x people)."""
     shares = np.cumsum(weights, axis=0)
-    result: Array = (uniform * shares[-1] > shares).sum(axis=0).astype(np.int8)
-    return result
-
-
-def count(rate: Array, uniform: Array, *, most: int = 3) -> Array:
-    """Turn uniform numbers into Poisson counts of the given rates, at most ``most``."""
-    term = np.exp(-rate)
-    below = term.copy()
-    total = np.zeros(rate.shape, dtype=np.int32)
-    for k in range(1, most + 1):
-        total += uniform > below
-        term = term * rate / k
-        below = below + term
-    return total
+    return np.asarray((uniform * shares[-1] > shares).sum(axis=0), dtype=np.int8)

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path as FilePath
+from functools import partial
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
+from churnml.config import Offer, load_config
 from churnml.errors import ChurnmlError
 from churnml.files import atomic_folder
 from churnml.simulator import settings as c
-from churnml.simulator.clock import Array, month_name, month_of, month_start
-from churnml.simulator.contacts import assigned_contacts, no_contacts, own_campaign, past_contacts
+from churnml.simulator.clock import FIRST_DAY, Period, month_name, month_of
+from churnml.simulator.contacts import assigned_contacts, own_campaign, past_contacts
 from churnml.simulator.draws import Draws
-from churnml.simulator.latent import Mood
-from churnml.simulator.offers import Offer, read_offers
-from churnml.simulator.path import Path, Planner, live
 from churnml.simulator.template import configuration
-from churnml.simulator.traits import make_people, people_by
-from churnml.simulator.truth import SPAN
-from churnml.simulator.write import Period, World, write_tables, write_truth
+from churnml.simulator.traits import People, people_by
+from churnml.simulator.world import SPAN, Planner, World
+from churnml.simulator.write import write_tables, write_truth
 
 _SETTINGS = "simulation.json"
 _CONFIGURATION = "churnml.yaml"
+_NEXT = "next"  # there only while a period is added
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class SimulationSummary:
 
 
 def simulate(
-    out: FilePath, *, customers: int = 20_000, months: int = 18, seed: int = 0, show_progress: bool = False
+    out: Path, *, customers: int = 20_000, months: int = 18, seed: int = 0, show_progress: bool = False
 ) -> SimulationSummary:
     """Simulate an operator: tables, a configuration for them, and the truth.
 
@@ -98,28 +95,17 @@ def simulate(
     if customers > 10_000_000:
         raise ChurnmlError(f"customers is {customers}", "give at most 10000000", value=customers)
     _require_past(months, 0)
-    with atomic_folder(FilePath(out)) as folder:
-        (folder / _CONFIGURATION).write_text(configuration(customers, months), encoding="utf-8")
-        facts = {"layout": c.LAYOUT, "seed": seed, "customers": customers, "start": c.START}
-        (folder / _SETTINGS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-        offers = read_offers(folder / _CONFIGURATION)
-        period = Period(0, months - 1)
-        listed = list(offers.values())
-        draws = _draws(facts, months + SPAN)
-
-        def planner(month: int, there: Array, mood: Mood) -> pd.DataFrame:
-            return own_campaign(month, draws, there, mood, listed) if month < months else no_contacts()
-
-        world = _world(facts, draws, period, planner, offers)
-        for name in ("tables", "truth"):
-            (folder / name / period.name).mkdir(parents=True)
-        rows = write_tables(world, period, folder / "tables" / period.name, show_progress=show_progress)
-        write_truth(world, period, folder / "truth" / period.name)
-    return _summary(FilePath(out), period, world.path, rows)
+    facts = {"layout": c.LAYOUT, "seed": seed, "customers": customers, "start": c.START}
+    with atomic_folder(out) as part:
+        (part / _CONFIGURATION).write_text(configuration(customers, months), encoding="utf-8")
+        (part / _SETTINGS).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        offers = _offers(part)
+        world = _world(seed, customers, months, partial(own_campaign, months, offers))
+        return _write(world, Period(0, months - 1), offers, part, out, show_progress=show_progress)
 
 
 def continue_simulation(
-    folder: FilePath, assignments: FilePath, *, months: int, show_progress: bool = False
+    folder: Path, assignments: Path, *, months: int, show_progress: bool = False
 ) -> SimulationSummary:
     """Simulate the months that follow, with a campaign at their start.
 
@@ -145,51 +131,68 @@ def continue_simulation(
         If the folder is no simulation, the months would pass today, or the assignments have an unknown
         customer or offer.
     """
-    folder = FilePath(folder)
     facts = _facts(folder)
     if months < 1:
         raise ChurnmlError(f"months is {months}", "give 1 or more", value=months)
     first = _months_done(folder)
     _require_past(months, first)
     period = Period(first, first + months - 1)
-    offers = read_offers(folder / _CONFIGURATION)
+    offers = _offers(folder)
     known = people_by(facts["customers"], first - 1)
-    assigned = assigned_contacts(FilePath(assignments), first, known, offers, folder / _CONFIGURATION)
+    assigned = assigned_contacts(assignments, first, known, offers, folder / _CONFIGURATION)
     plan = pd.concat([past_contacts(folder / "tables"), assigned], ignore_index=True)
 
-    def planner(month: int, there: Array, mood: Mood) -> pd.DataFrame:  # noqa: ARG001
-        return plan[plan["month"] == month]
-
-    world = _world(facts, _draws(facts, first + months + SPAN), period, planner, offers)
-    with _appending(folder, period.name) as part:
-        rows = write_tables(world, period, part / "tables", show_progress=show_progress)
-        write_truth(world, period, part / "truth")
-    return _summary(folder, period, world.path, rows)
-
-
-def _draws(facts: dict[str, Any], months: int) -> Draws:
-    return Draws(facts["seed"], people_by(facts["customers"], months - 1))
+    with atomic_folder(folder / _NEXT) as part:
+        if len(list(folder.glob(f".{_NEXT}.*.part"))) > 1:
+            raise ChurnmlError(f"another run continues {folder}", "wait until it has ended", file=str(folder))
+        world = _world(
+            facts["seed"], facts["customers"], first + months, lambda _, month, *__: plan[plan["month"] == month]
+        )
+        summary = _write(world, period, offers, part, folder, show_progress=show_progress)
+        _append(part, folder, period)
+    (folder / _NEXT).rmdir()
+    return summary
 
 
-def _world(facts: dict[str, Any], draws: Draws, period: Period, planner: Planner, offers: dict[str, Offer]) -> World:
-    """Live through the period, and as far beyond it as the truth about its last month reaches."""
-    months = period.last + 1 + SPAN
-    people = make_people(draws, facts["customers"], months)
-    return World(people, draws, live(people, draws, months, planner), offers)
+def _offers(folder: Path) -> dict[str, Offer]:
+    return {offer.id: offer for offer in load_config(folder / _CONFIGURATION).campaign.offers}
 
 
-def _summary(folder: FilePath, period: Period, path: Path, rows: dict[str, int]) -> SimulationSummary:
-    begin, end = period.begin, period.end
-    contacted = sum(int(np.isfinite(path.contacts[m]["contacted"]).sum()) for m in period.months())
+def _world(seed: int, customers: int, months: int, plan_contacts: Planner) -> World:
+    """Live through the months, and as far beyond them as the truth about the last one reaches."""
+    draws = Draws(seed, people_by(customers, months + SPAN - 1))
+    return World(People(draws, customers, months + SPAN), draws, months + SPAN, plan_contacts)
+
+
+def _write(
+    world: World, period: Period, offers: dict[str, Offer], part: Path, folder: Path, *, show_progress: bool
+) -> SimulationSummary:
+    """Write a period into a hidden folder that is to become ``folder``, or to be added to it."""
+    for kind in ("tables", "truth"):
+        (part / kind / period.name).mkdir(parents=True)
+    rows = write_tables(world, period, part / "tables" / period.name, show_progress=show_progress)
+    write_truth(world, period, offers, part / "truth" / period.name)
+    contacts = world.contacts[world.contacts["month"].between(period.first, period.last)]
     return SimulationSummary(
         folder=str(folder),
         first_day=f"{month_name(period.first)}-01",
-        last_day=str(np.datetime64(c.START) + month_start(period.last + 1) - 1),
-        customers=int(path.there(end).sum()),
-        left=int(((path.left >= begin) & (path.left < end)).sum()),
-        contacted=contacted,
+        last_day=str(FIRST_DAY + period.end - 1),
+        customers=int(world.there(period.end).sum()),
+        left=int(period.holds(world.left).sum()),
+        contacted=int(np.isfinite(contacts["contacted"]).sum()),
         rows=rows,
     )
+
+
+def _append(part: Path, folder: Path, period: Period) -> None:
+    """Move a period to the others, the tables last: from then on it is there."""
+    (folder / "truth").mkdir(exist_ok=True)
+    for truth in (folder / "truth").glob("[0-9]*"):
+        if not (folder / "tables" / truth.name).exists():  # a killed run moved it
+            shutil.rmtree(truth)
+    for kind in ("truth", "tables"):
+        (part / kind / period.name).replace(folder / kind / period.name)
+        (part / kind).rmdir()
 
 
 def _today() -> datetime:
@@ -208,27 +211,27 @@ def _require_past(months: int, done: int) -> None:
         )
 
 
-def _facts(folder: FilePath) -> dict[str, Any]:
+def _facts(folder: Path) -> dict[str, Any]:
     file = folder / _SETTINGS
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-        numbers = {key: int(facts[key]) for key in ("layout", "seed", "customers")}
+        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        same_version = (facts["layout"], facts["start"]) == (c.LAYOUT, c.START)
+        numbers = {key: int(facts[key]) for key in ("seed", "customers")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ChurnmlError(
             f"{folder} is not a simulation ({_SETTINGS} is missing or cannot be read)",
             "name a folder that churnml simulate made",
             file=str(file),
         ) from error
-    if numbers["layout"] != c.LAYOUT or facts.get("start") != c.START:
+    if not same_version:
         raise ChurnmlError(f"{folder} was made by another version", "simulate it anew", file=str(file))
     return numbers
 
 
-def _months_done(folder: FilePath) -> int:
+def _months_done(folder: Path) -> int:
     """Count the months that are there, from the names of the period folders."""
-    names = sorted(item.name for item in (folder / "tables").glob("[0-9]*") if item.is_dir())
     done = 0
-    for name in names:
+    for name in sorted(item.name for item in (folder / "tables").glob("[0-9]*")):
         found = re.fullmatch(r"(\d{4}-\d{2})_(\d{4}-\d{2})", name)
         if not found or month_of(found[1]) != done:
             raise ChurnmlError(f"{folder / 'tables'} has a gap before {name}", "simulate it anew", file=str(folder))
@@ -236,49 +239,3 @@ def _months_done(folder: FilePath) -> int:
     if not done:
         raise ChurnmlError(f"{folder / 'tables'} has no period", "simulate it anew", file=str(folder))
     return done
-
-
-@contextlib.contextmanager
-def _appending(folder: FilePath, name: str) -> Iterator[FilePath]:
-    """Yield a hidden folder whose ``tables`` and ``truth`` become a period; renaming ``tables`` counts."""
-    part = folder / f".{name}.{os.getpid()}.part"
-    try:
-        _clean(folder)
-        for kind in ("tables", "truth"):
-            (part / kind).mkdir(parents=True)
-        yield part
-        (folder / "truth").mkdir(exist_ok=True)
-        (part / "truth").replace(folder / "truth" / name)
-        (part / "tables").replace(folder / "tables" / name)
-    except OSError as error:
-        raise ChurnmlError(
-            f"{folder} cannot be written ({error.strerror or error})",
-            "free space on the disk",
-            file=str(folder),
-        ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _clean(folder: FilePath) -> None:
-    """Remove what a killed run left: its hidden folder, and truth whose tables never came."""
-    for item in folder.glob(".*.part"):
-        pid = re.fullmatch(r"\.[-_0-9]+\.(\d+)\.part", item.name)
-        if pid and _alive(int(pid[1])):
-            raise ChurnmlError(f"another run continues {folder}", "wait until it has ended", file=str(folder))
-        shutil.rmtree(item)
-    for item in (folder / "truth").glob("[0-9]*"):
-        if not (folder / "tables" / item.name).exists():
-            shutil.rmtree(item)
-
-
-def _alive(pid: int) -> bool:
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churnml.simulator.clock import Array
+from churnml.simulator.clock import Array, Period
 
 
 def ids(prefix: str, numbers: Array, *, digits: int = 8) -> pa.Array:
@@ -20,12 +20,7 @@ def ids(prefix: str, numbers: Array, *, digits: int = 8) -> pa.Array:
 def words(names: Sequence[str], positions: Array, *, none: Array | None = None) -> pa.Array:
     """Write positions in a list of names as text; null where ``none``."""
     taken = pa.array(positions.astype(np.int32), mask=none)
-    return pa.DictionaryArray.from_arrays(taken, pa.array(list(names), type=pa.string()))
-
-
-def texts(values: Iterable[object]) -> pa.Array:
-    """Write texts; an empty one is null."""
-    return pa.array([str(value) if value else None for value in values], type=pa.string())
+    return pa.DictionaryArray.from_arrays(taken, pa.array(names, type=pa.string()))
 
 
 def money(amounts: Array, *, none: Array | None = None) -> pa.Array:
@@ -33,31 +28,24 @@ def money(amounts: Array, *, none: Array | None = None) -> pa.Array:
     return pa.array(np.round(amounts, 2), mask=none)
 
 
-def versions(born: Array, later: Sequence[Array], begin: float, end: float) -> tuple[Array, Array]:
+def versions(period: Period, born: Array, *later: Array) -> tuple[Array, Array]:
     """Choose the rows that a period writes: what is new in it, and what became known in it about older rows.
 
     Parameters
     ----------
+    period : Period
+        The period.
     born : array
         When each row is first known, in days; infinite where never.
-    later : sequence of arrays
+    *later : arrays
         When more becomes known about it.
-    begin, end : float
-        The period, half-open.
 
     Returns
     -------
     rows, known_at : arrays
         Positions, and the ``known_at`` in days of those that correct an older row, nan for the new ones.
     """
-    new = np.flatnonzero((born >= begin) & (born < end))
-    news = np.full(born.shape, np.inf)
-    for at in later:
-        news = np.minimum(news, np.where((at >= begin) & (at < end), at, np.inf))
-    corrected = np.flatnonzero((born < begin) & np.isfinite(news))
-    return np.concatenate([new, corrected]), np.concatenate([np.full(len(new), np.nan), news[corrected]])
-
-
-def not_yet(at: Array, end: float) -> Array:
-    """Give the times before the period's end, infinite where they come later."""
-    return np.where(at < end, at, np.inf)
+    new = period.holds(born)
+    news = np.min([np.where(period.holds(at), at, np.inf) for at in later], axis=0)
+    rows = np.flatnonzero(new | ((born < period.begin) & np.isfinite(news)))
+    return rows, np.where(new, np.nan, news)[rows]

@@ -57,10 +57,14 @@ RETURN_AFTER_DAYS = (95.0, 300.0)  # longer than a contact has an effect
 EFFECT_MONTHS = (1.0, 0.8, 0.5)  # strength in the month of the contact and in those after it
 DOG_SHARE = 0.075
 DOG_IRRITATION = 1.05
-CHANNEL_PULL = {"phone": 1.0, "account_manager": 1.2, "sms": 0.35, "email": 0.30, "app": 0.35}
-CHANNEL_NUISANCE = {"phone": 1.1, "account_manager": 0.8, "sms": 0.85, "email": 0.6, "app": 0.6}
-CHANNEL_REACH = {"phone": 0.72, "account_manager": 0.9, "sms": 0.97, "email": 0.85, "app": 0.7}
-OTHER_CHANNEL = (0.4, 0.8, 0.85)  # pull, nuisance, reach of a channel that is not listed
+CHANNELS = {  # how hard it pulls, how much it annoys a sleeping dog, whom it reaches
+    "phone": (1.0, 1.1, 0.72),
+    "account_manager": (1.2, 0.8, 0.9),
+    "sms": (0.35, 0.85, 0.97),
+    "email": (0.30, 0.6, 0.85),
+    "app": (0.35, 0.6, 0.7),
+}
+OTHER_CHANNEL = (0.4, 0.8, 0.85)
 ATTENTIVE_SHARE, ATTENTIVE_PULL = 0.28, 1.4  # those whom attention keeps
 BARGAIN_SHARE, BARGAIN_PULL = 0.30, 0.8  # those whom a discount of 10 % keeps
 DISCOUNT_POWER = 0.7  # a discount d pulls (d / 10 %) to this power
@@ -68,7 +72,7 @@ DISCOUNT_POWER = 0.7  # a discount d pulls (d / 10 %) to this power
 # --- money -------------------------------------------------------------------------------------------------
 MARGIN_RATE = 0.6
 SERVICE_COST_SHARE = 0.12
-LINE_COST = 4.0
+LINE_COST = (4.0, 10.0, 40.0)  # by segment
 EQUIPMENT_COST = 180.0
 CORRECTED_BILLS = 0.01
 LATE_USAGE = 0.02

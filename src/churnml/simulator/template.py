@@ -16,48 +16,47 @@ def configuration(customers: int, months: int) -> str:
     known = [m for m in range(1, months) if month_start(m) + needed <= month_start(months)]
     last = known[-1] if known else 1
     first = min(6, max(last - 2, 1))
+    calls = max(customers // 50, 10)
     return _TEMPLATE.format(
-        timezone=c.TIMEZONE,
-        currency=c.CURRENCY,
-        tables="\n".join(f'  {name}: {{path: "tables/*/{name}.parquet"}}' for name in TABLES),
-        lead=c.LABEL_LEAD,
-        horizon=c.LABEL_HORIZON,
-        settle=c.LABEL_SETTLE,
-        value=c.VALUE_HORIZON,
-        margin=c.MARGIN_RATE,
+        c=c,
         first=f"{month_name(first)}-01",
         last=f"{month_name(last)}-01",
-        phone=max(customers // 50, 10),
+        phone=calls,
         sms=max(customers // 10, 20),
-        budget=max(customers // 50, 10) * 12,
+        budget=calls * 12,
     )
 
-
-TABLES = ("customers", "subscriptions", "usage", "bills", "complaints", "surveys", "costs", "contacts")
 
 _TEMPLATE = """\
 # A simulated operator. Every period is a folder of tables/; `churnml simulate --continue` adds the next one.
 # What nobody could know in reality is under truth/: never a source of features, only to check against.
 project: simulated
-timezone: {timezone}        # naive times are in it
-currency: {currency}
+timezone: {c.TIMEZONE}        # naive times are in it
+currency: {c.CURRENCY}
 tables:
-{tables}
+  customers: {{path: "tables/*/customers.parquet"}}
+  subscriptions: {{path: "tables/*/subscriptions.parquet"}}
+  usage: {{path: "tables/*/usage.parquet"}}
+  bills: {{path: "tables/*/bills.parquet"}}
+  complaints: {{path: "tables/*/complaints.parquet"}}
+  surveys: {{path: "tables/*/surveys.parquet"}}
+  costs: {{path: "tables/*/costs.parquet"}}
+  contacts: {{path: "tables/*/contacts.parquet"}}
 personal: [name, phone]        # never features; shown to those who may see them only
 quarantine: {{max_share: 0.05}}
 label:
   mode: terminated
   types: [voluntary, port_out]   # who was cut off for not paying is nobody to win back
-  lead_days: {lead}                  # the retention team's time to act
-  horizon_days: {horizon}
-  settle_days: {settle}                # departures are told up to two weeks late
-value: {{horizon_days: {value}, margin_rate: {margin}}}
+  lead_days: {c.LABEL_LEAD}                  # the retention team's time to act
+  horizon_days: {c.LABEL_HORIZON}
+  settle_days: {c.LABEL_SETTLE}                # departures are told up to two weeks late
+value: {{horizon_days: {c.VALUE_HORIZON}, margin_rate: {c.MARGIN_RATE}}}
 features: {{windows: [7, 30, 90, 180]}}
 training: {{first: {first}, last: {last}, every: 1mo}}   # as-of dates
 tiers:
   primary: spend
   schemes:
-    spend:                       # by monthly spend, in {currency}
+    spend:                       # by monthly spend, in {c.CURRENCY}
       by: monthly_spend
       levels: {{crystal: 0, gold: 40, gem: 100, platinum: 250, jade: 700, diamond: 2000}}
       key: [jade, diamond]

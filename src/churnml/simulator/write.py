@@ -2,115 +2,73 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path as FilePath
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from churnml.config import Offer
 from churnml.progress import track
-from churnml.simulator import accounts, billing, care, contacts, truth, usage
 from churnml.simulator import settings as c
-from churnml.simulator.clock import month_name, month_start
-from churnml.simulator.draws import Draws
-from churnml.simulator.offers import Offer
-from churnml.simulator.path import Path
-from churnml.simulator.traits import People
+from churnml.simulator.accounts import customer_rows, subscription_rows
+from churnml.simulator.billing import bill_month, cost_month
+from churnml.simulator.care import complaint_month, survey_month
+from churnml.simulator.clock import Period
+from churnml.simulator.contacts import contact_rows
+from churnml.simulator.truth import departure_rows, month_rows, trait_rows
+from churnml.simulator.usage import usage_month
+from churnml.simulator.world import World
 
 Part = Callable[[], pa.Table]
 _THREADS = 2
 
 
-@dataclass(frozen=True)
-class Period:
-    """Name a span of months, ``first`` to ``last``, both in it; 0 is the first month of the simulation."""
-
-    first: int
-    last: int
-
-    @property
-    def name(self) -> str:
-        """Write it as ``YYYY-MM_YYYY-MM``."""
-        return f"{month_name(self.first)}_{month_name(self.last)}"
-
-    @property
-    def begin(self) -> float:
-        """Give its begin in days; the first period also holds what was before the start."""
-        return float(month_start(self.first)) if self.first else -float("inf")
-
-    @property
-    def end(self) -> float:
-        """Give its end in days, which is not in it."""
-        return float(month_start(self.last + 1))
-
-    def months(self, *, back: int = 0) -> range:
-        """List its months, and as many before it."""
-        return range(max(self.first - back, 0), self.last + 1)
-
-
-@dataclass(frozen=True)
-class World:
-    """Put together what all tables are made of."""
-
-    people: People
-    draws: Draws
-    path: Path
-    offers: Mapping[str, Offer]
-
-
-def write_tables(world: World, period: Period, folder: FilePath, *, show_progress: bool) -> dict[str, int]:
+def write_tables(world: World, period: Period, folder: Path, *, show_progress: bool) -> dict[str, int]:
     """Write the tables of a period into a folder; return their rows."""
-    people, draws, path = world.people, world.draws, world.path
-    begin, end = period.begin, period.end
-    answers = contacts.all_answers(path.contacts)
-    back = c.LOOK_BACK_MONTHS
-    parts: dict[str, list[Part]] = {
-        "customers": [partial(accounts.customer_rows, people, draws, path, begin, end)],
-        "subscriptions": [partial(accounts.subscription_rows, path, begin, end)],
-        "contacts": [partial(contacts.contact_rows, answers, period.first, period.last)],
-        "bills": [partial(billing.bill_month, people, draws, path, m, begin, end) for m in period.months(back=back)],
-        "complaints": [partial(care.complaint_month, draws, path, m, begin, end) for m in period.months(back=back)],
-        "surveys": [partial(care.survey_month, draws, path, m) for m in period.months()],
-        "costs": [partial(billing.cost_month, people, draws, path, m) for m in period.months()],
-        "usage": [
-            partial(usage.usage_month, people, draws, path, m, known=(begin, end)) for m in period.months(back=1)
-        ],
+    months = range(period.first, period.last + 1)
+    before = range(max(period.first - c.LOOK_BACK_MONTHS, 0), period.last + 1)
+    late = range(max(period.first - 1, 0), period.last + 1)
+    tables: dict[str, list[Part]] = {
+        "customers": [partial(customer_rows, world, period)],
+        "subscriptions": [partial(subscription_rows, world, period)],
+        "contacts": [partial(contact_rows, world, period)],
+        "bills": [partial(bill_month, world, period, month) for month in before],
+        "complaints": [partial(complaint_month, world, period, month) for month in before],
+        "surveys": [partial(survey_month, world, month) for month in months],
+        "costs": [partial(cost_month, world, month) for month in months],
+        "usage": [partial(usage_month, world, period, month) for month in late],
     }
-    shown = track(list(parts), "simulated tables", show=show_progress)
-    return {name: _write(folder / f"{name}.parquet", parts[name]) for name in shown}
+    shown = track(list(tables), "simulated tables", show=show_progress)
+    return {name: _write(folder / f"{name}.parquet", tables[name]) for name in shown}
 
 
-def write_truth(world: World, period: Period, folder: FilePath) -> None:
+def write_truth(world: World, period: Period, offers: Mapping[str, Offer], folder: Path) -> None:
     """Write the truth of a period into a folder."""
-    people, draws, path = world.people, world.draws, world.path
-    _write(folder / "traits.parquet", [partial(truth.trait_rows, people, world.offers, period.begin, period.end)])
-    _write(folder / "departures.parquet", [partial(truth.departure_rows, path, period.begin, period.end)])
-    months = [partial(truth.month_rows, people, draws, path, m, world.offers) for m in period.months()]
-    _write(folder / "months.parquet", months)
+    _write(folder / "traits.parquet", [partial(trait_rows, world, period, offers)])
+    _write(folder / "departures.parquet", [partial(departure_rows, world, period)])
+    months = range(period.first, period.last + 1)
+    _write(folder / "months.parquet", [partial(month_rows, world, month, offers) for month in months])
 
 
-def _write(file: FilePath, parts: Sequence[Part]) -> int:
-    """Write the parts one after the other; threads make them ahead, which changes nothing in the file."""
+def _write(file: Path, parts: Iterable[Part]) -> int:
+    """Write the parts one after the other; return the rows."""
     rows = 0
     writer: pq.ParquetWriter | None = None
-    try:
+    with contextlib.ExitStack() as stack:
         for table in _ahead(parts):
-            if writer is None:
-                writer = _writer(file, table.schema)
+            writer = writer or stack.enter_context(_writer(file, table.schema))
             if table.num_rows:
                 writer.write_table(table, row_group_size=1 << 20)
             rows += table.num_rows
-    finally:
-        if writer is not None:
-            writer.close()
     return rows
 
 
-def _writer(file: FilePath, schema: pa.Schema) -> pq.ParquetWriter:
+def _writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
     repeated = [item.name for item in schema if pa.types.is_dictionary(item.type) or item.type == pa.int32()]
     return pq.ParquetWriter(
         file,
@@ -124,6 +82,7 @@ def _writer(file: FilePath, schema: pa.Schema) -> pq.ParquetWriter:
 
 
 def _ahead(parts: Iterable[Part]) -> Iterator[pa.Table]:
+    """Let threads make the next parts, which changes nothing in the file."""
     with ThreadPoolExecutor(_THREADS) as pool:
         waiting: deque[Future[pa.Table]] = deque()
         for part in parts:

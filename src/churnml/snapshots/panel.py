@@ -93,7 +93,7 @@ class Panel:
     def _at(self, as_of: dt.date) -> ir.Table:
         con = self.histories.con
         population = con.create_table("population", at_risk(self.histories, as_of), temp=True, overwrite=True)
-        if not population.count().execute():
+        if not population.count().to_pyarrow().as_py():
             raise self._nobody(as_of)
         rows = extract(self.histories, population, self.features, ROW_CONTEXT, as_of)
         if self.labels:

@@ -129,7 +129,7 @@ def _split(histories: Histories) -> Split:
 
 def _churners(histories: Histories, as_of: dt.date) -> int:
     label = churned(histories, at_risk(histories, as_of), as_of)
-    return int(label.filter(label[CHURNED] == 1).count().execute())
+    return int(label.filter(label[CHURNED] == 1).count().to_pyarrow().as_py())
 
 
 def _first_row(histories: Histories) -> dt.datetime:

@@ -17,7 +17,7 @@ CONFLICT = "conflicting versions"
 OVERLAP = "overlapping spells"
 UNKNOWN_CUSTOMER = "unknown customer"
 
-_NEVER = dt.datetime.max
+_NEVER = dt.datetime.max  # noqa: DTZ901 - wall-clock time has no zone
 
 
 def with_own_reason(rows: ir.Table, schema: Schema, columns: list[Reading], now: dt.datetime) -> ir.Table:

@@ -19,7 +19,7 @@ from churnml.config import Config, Table
 from churnml.errors import ChurnmlError
 from churnml.files import atomic_file
 from churnml.progress import track
-from churnml.tables import checks, known
+from churnml.tables import checks, known, unchanged
 from churnml.tables.reading import Reading, readings, renamed, typed
 from churnml.tables.schema import SCHEMAS, Schema
 from churnml.tables.sources import open_source, quoted, text_literal
@@ -89,7 +89,8 @@ class Histories:
             return None
         if table not in self._versioned:
             return self.reports[table].last
-        return _moment(self.newest(table)[SCHEMAS[table].event].max().execute())
+        latest: dt.datetime | None = _scalar(self.newest(table)[SCHEMAS[table].event].max())
+        return latest
 
     def _accepted(self, table: str) -> ir.Table:
         return self.con.table(f"accepted_{table}")
@@ -186,11 +187,10 @@ def refuse_too_many_bad(reports: dict[str, TableReport], config: Config) -> None
     for name, report in reports.items():
         if report.quarantined > allowed * report.rows:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.reasons.items())
-            written = config.state_folder / "quarantine" / f"{name}.parquet"
             raise ChurnmlError(
                 f"table {name}: {report.quarantined:,} of {report.rows:,} rows are in quarantine ({reasons}),"
                 f" more than the share of {allowed:g} that is allowed",
-                f"look at {written}, mend the rows or raise quarantine.max_share",
+                f"look at {_quarantine_of(config, name)}, mend the rows or raise quarantine.max_share",
                 table=name,
                 rows=report.quarantined,
                 reasons=report.reasons,
@@ -281,7 +281,34 @@ def _accept_copied(
 
 
 def _accept_in_place(histories: Histories, schema: Schema, columns: list[Reading], rows: ir.Table) -> None:
-    """Leave rows where they are: count them by customer in one pass, and filter only for what the count has found."""
+    """Leave rows where they are; filter only for what counting them finds, and do not count unchanged files again."""
+    con, config = histories.con, histories.config
+    mark = unchanged.fingerprint(config, ["customers", schema.name])
+    known_good = unchanged.recall(config, schema.name, mark)
+    if known_good and _quarantine_of(config, schema.name).exists():
+        count, first, last = known_good["rows"], known_good["first"], known_good["last"]
+        moments = [dt.datetime.fromisoformat(moment) if moment else None for moment in (first, last)]
+        histories.reports[schema.name] = TableReport(count, count, 0, {}, *moments)
+    else:
+        _count_by_customer(histories, schema, rows)
+    report = histories.reports[schema.name]
+    accepted = rows
+    if report.reasons:
+        accepted = rows.filter(
+            rows[REASON].isnull(), rows[CUSTOMER_ID].isin(con.table("accepted_customers")[CUSTOMER_ID])
+        )
+    else:
+        moments_text = {
+            "first": report.first and report.first.isoformat(),
+            "last": report.last and report.last.isoformat(),
+        }
+        unchanged.remember(config, schema.name, mark, {"rows": report.rows, **moments_text})
+    accepted = accepted.select([column.name for column in columns])
+    con.raw_sql(f"CREATE TEMP VIEW {quoted('accepted_' + schema.name)} AS {con.compile(accepted)}")
+
+
+def _count_by_customer(histories: Histories, schema: Schema, rows: ir.Table) -> None:
+    """Count a large table in one pass, and by reason in another only where something is bad."""
     con = histories.con
     customers = con.table("accepted_customers")
     good = rows[REASON].isnull()
@@ -291,7 +318,7 @@ def _accept_in_place(histories: Histories, schema: Schema, columns: list[Reading
     )
     counted = con.create_table(f"counted_{schema.name}", by_customer, temp=True)
     strangers = ~counted[CUSTOMER_ID].isin(customers[CUSTOMER_ID])
-    if counted.filter((counted.bad > 0) | strangers.fill_null(True)).count().execute():
+    if _scalar(counted.filter((counted.bad > 0) | strangers.fill_null(True)).count()):
         checked = checks.with_unknown_customer(rows, customers)
         totals = _counted(checked, schema)
     else:
@@ -299,12 +326,6 @@ def _accept_in_place(histories: Histories, schema: Schema, columns: list[Reading
         totals = counted.agg(rows=counted.rows.sum(), first=counted.first.min(), last=counted.last.max())
         totals = totals.mutate(ibis.null("string").name(REASON))
     _report(histories, schema, totals, checked)
-    reasons = set(histories.reports[schema.name].reasons)
-    accepted = rows.filter(rows[REASON].isnull()) if reasons - {checks.UNKNOWN_CUSTOMER} else rows
-    if checks.UNKNOWN_CUSTOMER in reasons:
-        accepted = accepted.filter(accepted[CUSTOMER_ID].isin(customers[CUSTOMER_ID]))
-    accepted = accepted.select([column.name for column in columns])
-    con.raw_sql(f"CREATE TEMP VIEW {quoted('accepted_' + schema.name)} AS {con.compile(accepted)}")
 
 
 def _counted(checked: ir.Table, schema: Schema) -> ir.Table:
@@ -320,8 +341,11 @@ def _report(histories: Histories, schema: Schema, counted: ir.Table, checked: ir
     histories.reports[schema.name] = TableReport(
         int(good["rows"]) + bad, int(good["rows"]), bad, reasons, good["first"], good["last"]
     )
-    folder = histories.config.state_folder / "quarantine"
-    _quarantine(histories.con, folder / f"{schema.name}.parquet", checked if bad else checked.limit(0))
+    _quarantine(histories.con, _quarantine_of(histories.config, schema.name), checked if bad else checked.limit(0))
+
+
+def _quarantine_of(config: Config, table: str) -> Path:
+    return config.state_folder / "quarantine" / f"{table}.parquet"
 
 
 def _quarantine(con: Any, target: Path, checked: ir.Table) -> None:
@@ -337,8 +361,8 @@ def _quarantine(con: Any, target: Path, checked: ir.Table) -> None:
 def _has_versions(accepted: ir.Table, schema: Schema) -> bool:
     keys = accepted.group_by(list(schema.key)).agg(versions=accepted.count())
     keys = keys.filter(*(keys[name].notnull() for name in schema.key))
-    return bool((keys.versions.max() > 1).fill_null(False).execute())
+    return bool(_scalar(keys.versions.max() > 1))
 
 
-def _moment(value: Any) -> dt.datetime | None:
-    return None if value is None or value != value else value.to_pydatetime()
+def _scalar(value: ir.Scalar) -> Any:
+    return value.to_pyarrow().as_py()

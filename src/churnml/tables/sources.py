@@ -92,8 +92,45 @@ def open_source(con: duckdb.DuckDBPyConnection, table: str, source: Table, folde
         ) from error
 
 
+def files_of(table: str, source: Source, folder: Path) -> list[Path]:
+    """Return the files that a path stands for.
+
+    Parameters
+    ----------
+    table : str
+        Our name of the table.
+    source : Source
+        A source with a ``path``: a file, a folder of Parquet files, or a pattern.
+    folder : Path
+        What a relative path is relative to.
+
+    Returns
+    -------
+    list of Path
+        In the order of their names, at least one.
+
+    Raises
+    ------
+    ChurnmlError
+        If there is none.
+    """
+    path = folder / str(source.path)
+    if path.is_dir():
+        path = path / "**" / "*.parquet"
+    if glob.has_magic(str(path)) and not path.exists():
+        names = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - leaves hidden parts out, Path.glob does not
+        found = [Path(name) for name in names if Path(name).is_file()]
+    else:
+        found = [path] if path.is_file() else []
+    if not found:
+        raise ChurnmlError(
+            f"table {table}: there is no file {path}", f"mend tables.{table}", table=table, file=str(path)
+        )
+    return found
+
+
 def _files(con: duckdb.DuckDBPyConnection, table: str, source: Source, folder: Path) -> tuple[str, bool]:
-    paths = _matching(table, folder / str(source.path))
+    paths = files_of(table, source, folder)
     listed = "[" + ", ".join(text_literal(str(path)) for path in paths) + "]"
     with paths[0].open("rb") as file:
         head = file.read(16)
@@ -123,24 +160,6 @@ def _table_name(table: str, source: Source) -> str:
     return source.table
 
 
-def _matching(table: str, path: Path) -> list[Path]:
-    if path.is_dir():
-        path = path / "**" / "*.parquet"
-    if glob.has_magic(str(path)) and not path.exists():
-        names = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - leaves hidden parts out, Path.glob does not
-        found = [Path(name) for name in names if Path(name).is_file()]
-    else:
-        found = [path] if path.is_file() else []
-    if not found:
-        raise ChurnmlError(
-            f"table {table}: there is no file {path}",
-            f"mend tables.{table}.path",
-            table=table,
-            file=str(path),
-        )
-    return found
-
-
 def _query(con: duckdb.DuckDBPyConnection, table: str, sql: str, folder: Path) -> str:
     sql = _EXCEL_CALL.sub(lambda call: _excel_in_query(con, table, folder, call), sql)
     statements = con.extract_statements(sql)
@@ -154,7 +173,7 @@ def _query(con: duckdb.DuckDBPyConnection, table: str, sql: str, folder: Path) -
 
 def _excel_in_query(con: duckdb.DuckDBPyConnection, table: str, folder: Path, call: re.Match[str]) -> str:
     path, sheet = (None if text is None else text.replace("''", "'") for text in call.group("path", "sheet"))
-    (found,) = _matching(table, folder / str(path))
+    (found,) = files_of(table, Source(path=path), folder)
     return _frame(con, f"{table}_{call.start()}", _excel(table, found, sheet))
 
 
