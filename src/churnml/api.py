@@ -30,6 +30,7 @@ from churnml.tables.histories import (
     open_histories,
     refuse_too_many_bad,
 )
+from churnml.tables.personal import doubtful_personal
 from churnml.wording import Language, say
 
 __all__ = ["ChurnmlError", "catalog", "check", "demo", "features", "init", "load_config", "simulate"]
@@ -178,7 +179,7 @@ def check(config: ConfigLike, *, strict: bool = True, progress: bool = False) ->
     """
     with open_histories(load_config(config), strict=strict, progress=progress) as histories:
         enough, missing = readiness(histories)
-        findings = [*_leaks(histories), *uncovered(histories), *missing]
+        findings = [*doubtful_personal(histories), *_leaks(histories), *uncovered(histories), *missing]
         return CheckReport(dict(histories.reports), findings, enough)
 
 

@@ -10,6 +10,7 @@ from churnml.errors import ChurnmlError
 
 DAY = dt.timedelta(days=1)
 
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
 _STEP = re.compile(r"([1-9]\d*)(d|w|mo)")
 
 
@@ -29,12 +30,14 @@ def parse_as_of(value: str | dt.date) -> dt.date:
     Raises
     ------
     ChurnmlError
-        If the text is no date, or the time is not 00:00.
+        If the text is no date, the year is none that histories are of, or the time is not 00:00.
     """
     try:
         moment = value if isinstance(value, dt.date) else dt.datetime.fromisoformat(str(value))
     except ValueError:
         raise ChurnmlError(f"{value!r} is no date", "write as-of dates like 2024-03-01", value=str(value)) from None
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ChurnmlError(f"the as-of date {value} is out of reach", f"choose one from {_FIRST_YEAR} to {_LAST_YEAR}")
     if not isinstance(moment, dt.datetime):
         return moment
     if moment.time() != dt.time(0) or moment.tzinfo is not None:

@@ -18,7 +18,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PositiveInt,
     ValidationError,
     field_validator,
 )
@@ -29,6 +28,7 @@ from churnml.errors import ChurnmlError
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Days = Annotated[int, Field(ge=0, le=36_500)]
+Positive = Annotated[int, Field(ge=1, le=36_500)]
 
 
 def _text(value: Any) -> Any:
@@ -119,9 +119,9 @@ class Label(Section):
     mode: Literal["terminated", "inactive"] = "terminated"
     types: tuple[Name, ...] | None = None
     lead_days: Days = 14
-    horizon_days: Annotated[int, Field(ge=1, le=36_500)] = 60
+    horizon_days: Positive = 60
     activity: Activity = "usage"
-    active_days: PositiveInt = 90
+    active_days: Positive = 90
     observed_until: dt.datetime | None = None
     settle_days: Days = 0
 
@@ -129,14 +129,14 @@ class Label(Section):
 class Value(Section):
     """What a customer brings."""
 
-    horizon_days: PositiveInt = 365
+    horizon_days: Positive = 365
     margin_rate: float = 1.0
 
 
 class Features(Section):
     """Which features are made."""
 
-    windows: tuple[PositiveInt, ...] = (7, 30, 90, 180)
+    windows: tuple[Positive, ...] = (7, 30, 90, 180)
     python: str | None = None
 
     @field_validator("windows")

@@ -21,6 +21,15 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "no date has {needed} churners and as many who stay, so columns that give the outcome away could not be looked for",
         "没有任何日期同时具备{needed}个离网客户和同样多的在网客户，无法检查泄露结果的列",
     ),
+    "not_there": (
+        "personal: no table has this column, so nothing was kept out of the features by it",
+        "personal：没有任何表包含此列，因此它没有排除任何内容",
+    ),
+    "identifies": (
+        "nearly every customer has a value of his own ({distinct:,} of {rows:,}): if it names a person, list it under "
+        "personal; if it is a number of another system, leave it out",
+        "几乎每个客户的值都不同（{rows:,} 中有 {distinct:,} 个）：若为个人信息请列入 personal，若为其他系统编号请去掉",
+    ),
     "ends_early": (
         "its last row is of {last}, {days} days before the last row of {other}: later dates would see it empty",
         "最后一行是 {last}，比 {other} 的最后一行早 {days} 天：之后的日期会把它当作没有数据",

@@ -37,10 +37,7 @@ def customer_rows(world: World, period: Period) -> pa.Table:
     ]
     rows = pd.concat(parts).sort_values(["person", "spell", "known"], na_position="first")
     person, spell, month, known, gone = (rows[name].to_numpy() for name in rows)
-    people, at = world.people, (month, person)
-    segment = np.stack([state.segment for state in world.months])[at]
-    payment = np.stack([state.payment for state in world.months])[at]
-    manager = np.stack([state.manager for state in world.months])[at]
+    people, segment = world.people, world.people.segments[month, person]
     return pa.table(
         {
             "customer_id": ids("C", person),
@@ -49,12 +46,12 @@ def customer_rows(world: World, period: Period) -> pa.Table:
             "churn_type": words(c.CAUSES, world.cause[spell, person], none=~gone),
             "churn_reason": words(_REASON_TEXTS, _told_reason(world, spell, person), none=~gone),
             "segment": words(c.SEGMENTS, segment),
-            "account_manager": words(_MANAGERS, manager, none=segment != 2),
+            "account_manager": words(_MANAGERS, people.managers[month, person], none=segment != 2),
             "region": words(c.REGIONS, people.region[person]),
             "city_tier": words(c.CITY_TIERS, people.city[person]),
             "age_band": words(c.AGE_BANDS, people.age[person]),
             "acquisition_channel": words(c.ACQUISITION, people.acquisition[person]),
-            "payment_method": words(c.PAYMENT_METHODS, payment),
+            "payment_method": words(c.PAYMENT_METHODS, people.payments[month, person]),
             "name": words(_NAMES, person * 7_919 % len(_NAMES)),
             "phone": ids("100", person),  # no Chinese mobile number begins with 100
             "known_at": times(known),
@@ -72,11 +69,13 @@ def _versions(
 
 
 def _changes(world: World, period: Period) -> list[pd.DataFrame]:
-    found = []
+    people, found = world.people, []
     for month in range(max(period.first, 1), period.last + 1):
-        begin, old, new = float(month_start(month)), world.months[month - 1], world.months[month]
-        changed = (new.segment != old.segment) | (new.payment != old.payment)
-        changed |= (new.segment == 2) & (new.manager != old.manager)
+        begin = float(month_start(month))
+        segment, payment, manager = (
+            values[month] != values[month - 1] for values in (people.segments, people.payments, people.managers)
+        )
+        changed = segment | payment | (manager & (people.segments[month] == 2))
         at = np.nonzero((world.signed_up < begin) & (begin < world.left) & changed)
         found.append(_versions(world, at, np.full(len(at[0]), begin), begin))
     return found
@@ -116,7 +115,7 @@ def _subscriptions(world: World) -> pd.DataFrame:
     rows = world.subscriptions.sort_values(["person", "at"])
     person, at = rows["person"].to_numpy(), rows["at"].to_numpy()
     inside = (world.signed_up[:, person] <= at) & (at < world.left[:, person])
-    rows = rows.assign(spell=inside.argmax(axis=0), known=np.nan)[inside.any(axis=0)]
+    rows = rows.assign(spell=inside.argmax(axis=0), known=np.nan).loc[inside.any(axis=0)]
     following = rows.groupby(["person", "spell"])["at"].shift(-1)
     spell = (rows["spell"].to_numpy(), rows["person"].to_numpy())
     return rows.assign(

@@ -85,7 +85,7 @@ def _discounts(world: World, billed: Array) -> Array:
 
 def _payment(world: World, month: int, billed: Array, due: Array) -> tuple[Array, Array]:
     """Give when each person pays, infinite if never, and what share: worse where money is short."""
-    draws, mood, method = world.draws, world.months[month].mood, world.months[month].payment
+    draws, mood, method = world.draws, world.months[month].mood, world.people.payments[month]
     habit = np.array((-0.9, 0.0, 0.6))[method]
     trouble = 1 / (1 + np.exp(2.75 - 1.05 * mood.distress - 0.22 * np.clip(mood.away, -2, 4) - habit))
     u, v = draws.uniform("payment", month), draws.uniform("payment_day", month)
@@ -121,4 +121,5 @@ def _equipment(world: World, month: int) -> pd.DataFrame:
     new = rows["at"].between(month_start(month), month_start(month + 1), inclusive="left")
     rows = rows[new & (rows["contract_end"] - rows["at"] > 300)]
     person, at = rows["person"].to_numpy(), rows["at"].to_numpy()
-    return rows[(world.draws.uniform("equipment", month)[person] < 0.3) & world.there(at, person)]
+    lucky = world.draws.uniform("equipment", month)[person] < 0.3
+    return pd.DataFrame(rows[lucky & world.there(at, person)])

@@ -31,7 +31,7 @@ def own_campaign(
     """Draw up the operator's own campaign of a month: every third one, by turns randomised and by a rule."""
     number, rest = divmod(month, 3)
     if month >= months or rest != 2 or not offers or not there.any():
-        return pd.DataFrame(columns=list(_PLAN)).astype(_PLAN)
+        return _as_plan(pd.DataFrame(columns=list(_PLAN)))
     names = np.array(list(offers), dtype=object)
     if number % 2 == 0:
         share, propensity = ((0.20, 0.7), (0.15, 0.5), (0.12, 0.8))[number // 2 % 3]
@@ -39,20 +39,24 @@ def own_campaign(
         arm = np.where(draws.uniform("arm", month)[who] < propensity, "treated", "control")
         offer = names[(draws.uniform("offer", month)[who] * len(names)).astype(int)]
         rows = pd.DataFrame({"person": who, "arm": arm, "propensity": propensity, "offer_id": offer})
-        return _with_terms(rows.assign(campaign_id=f"trial_{month_name(month)}"), month, offers)
-    # what a retention desk would see as risk, with much noise; the offer that was in fashion
-    risk = 0.6 * mood.away + 0.4 * mood.service + 0.3 * mood.distress + 1.0 * draws.normal("desk", month)
-    who = np.flatnonzero(there & (risk >= np.quantile(risk[there], 0.94)))
-    offer = names[number // 2 % len(names)]
-    rows = pd.DataFrame({"person": who, "arm": "treated", "propensity": np.nan, "offer_id": offer})
-    return _with_terms(rows.assign(campaign_id=f"desk_{month_name(month)}"), month, offers)
+    else:  # what a retention desk would see as risk, with much noise; the offer that was in fashion
+        risk = 0.6 * mood.away + 0.4 * mood.service + 0.3 * mood.distress + 1.0 * draws.normal("desk", month)
+        who = np.flatnonzero(there & (risk >= np.quantile(risk[there], 0.94)))
+        offer = names[number // 2 % len(names)]
+        rows = pd.DataFrame({"person": who, "arm": "treated", "propensity": np.nan, "offer_id": offer})
+    kind = "desk" if number % 2 else "trial"
+    return _with_terms(rows.assign(campaign_id=f"{kind}_{month_name(month)}"), month, offers)
 
 
 def _with_terms(rows: pd.DataFrame, month: int, offers: Mapping[str, Offer]) -> pd.DataFrame:
     """Add the month and what the offers are; a control may have none."""
     terms = pd.DataFrame([offer.model_dump() for offer in offers.values()], columns=["id", *_TERMS])
     plan = rows.assign(month=month).merge(terms, how="left", left_on="offer_id", right_on="id")
-    return plan.fillna({"discount": 0.0, "discount_days": 0.0, "cost": 0.0})[list(_PLAN)].astype(_PLAN)
+    return _as_plan(plan.fillna({"discount": 0.0, "discount_days": 0.0, "cost": 0.0}))
+
+
+def _as_plan(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(rows[list(_PLAN)]).astype(_PLAN)
 
 
 def past_contacts(tables: Path) -> pd.DataFrame:
@@ -74,8 +78,7 @@ def past_contacts(tables: Path) -> pd.DataFrame:
             ) from error
     rows = pd.concat(frames, ignore_index=True).rename(columns={"planned_cost": "cost"})
     months = rows["assigned_at"].to_numpy().astype("datetime64[M]") - FIRST_MONTH
-    rows = rows.assign(month=months.astype(int), person=rows["customer_id"].str[1:])
-    return rows[list(_PLAN)].astype(_PLAN)
+    return _as_plan(rows.assign(month=months.astype(int), person=rows["customer_id"].str[1:]))
 
 
 def assigned_contacts(
@@ -91,15 +94,13 @@ def assigned_contacts(
     rows = _read(file)
     rows = rows[rows["arm"].isin(["treated", "control"])]
     number = pd.to_numeric(rows["customer_id"].str.extract(r"^C(\d{8})$")[0])
-    twice = rows.duplicated(["campaign_id", "customer_id"])
-    missing = rows["offer_id"].isna() & (rows["arm"] == "treated")
     for what, wrong in {
         "customers that the simulation does not have": number.isna() | (number >= count),
-        "customers more than once in one campaign": twice,
-        "treated customers without an offer_id": missing,
+        "customers more than once in one campaign": rows.duplicated(["campaign_id", "customer_id"]),
+        "treated customers without an offer_id": rows["offer_id"].isna() & (rows["arm"] == "treated"),
     }.items():
         if wrong.any():
-            examples = ", ".join(rows["customer_id"][wrong].astype(str).head(3))
+            examples = ", ".join(rows["customer_id"][wrong].head(3))
             raise ChurnmlError(
                 f"{file} has {what} ({wrong.sum()} rows, such as {examples})",
                 "correct these rows",
@@ -128,7 +129,7 @@ def _read(file: Path) -> pd.DataFrame:
         missing = [name for name in _ASSIGNMENTS.names if name not in table.column_names]
         if missing:
             raise ChurnmlError(f"{file} has no column {', '.join(missing)}", remedy, file=str(file), column=missing)
-        return table.select(_ASSIGNMENTS.names).cast(_ASSIGNMENTS).to_pandas()
+        return pd.DataFrame(table.select(_ASSIGNMENTS.names).cast(_ASSIGNMENTS).to_pandas())
     except (pa.ArrowException, OSError) as error:
         raise ChurnmlError(
             f"{file} is not a Parquet file that can be read", "write it again", file=str(file)
@@ -139,21 +140,20 @@ def contact_rows(world: World, period: Period) -> pa.Table:
     """Make the ``contacts`` table of a period."""
     rows = world.contacts[world.contacts["month"].between(period.first, period.last)]
     starts = (FIRST_MONTH + rows["month"].to_numpy()).astype("datetime64[us]")
-    reached = np.isfinite(rows["contacted"])
     return pa.table(
         {
             "customer_id": ids("C", rows["person"].to_numpy()),
-            "assigned_at": pa.array(starts),
+            "assigned_at": starts,
             "campaign_id": pa.array(rows["campaign_id"], type=pa.string()),
             "arm": pa.array(rows["arm"], type=pa.string()),
-            "propensity": pa.array(rows["propensity"]),
+            "propensity": rows["propensity"],
             "offer_id": pa.array(rows["offer_id"], type=pa.string()),
             "channel": pa.array(rows["channel"], type=pa.string()),
-            "discount": pa.array(rows["discount"]),
-            "discount_days": pa.array(rows["discount_days"]),
+            "discount": rows["discount"],
+            "discount_days": rows["discount_days"],
             "contacted_at": times(rows["contacted"].to_numpy()),
             "accepted_at": times(rows["accepted"].to_numpy()),
-            "cost": pa.array(rows["cost"].where(reached)),
-            "planned_cost": pa.array(rows["cost"]),
+            "cost": rows["cost"].where(np.isfinite(rows["contacted"])),
+            "planned_cost": rows["cost"],
         }
     )

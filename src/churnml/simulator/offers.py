@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -34,12 +36,15 @@ def respond(plan: pd.DataFrame, month: int, people: People, draws: Draws, there:
     person = plan["person"].to_numpy()
     effect, reached, takes = np.zeros(len(plan)), np.zeros(len(plan), bool), np.zeros(len(plan), bool)
     lucky, willing = draws.uniform("reach", month), draws.uniform("accept", month)
-    for (channel, discount), same in plan[plan["arm"] == "treated"].groupby(["channel", "discount"]):
-        rows, who = same.index, person[same.index]
+    groups: Any = plan[plan["arm"] == "treated"].groupby(["channel", "discount"]).groups
+    for (channel, discount), rows in groups.items():
+        who = person[rows]
         whole = log_effect(people, channel, discount)
         reached[rows] = there[who] & (lucky[who] < reach(channel))
         effect[rows] = np.where(reached[rows], whole[who], 0.0)
-        takes[rows] = reached[rows] & (willing[who] < _acceptance(people, whole, discount)[who])
+        # many who would stay anyway take a discount too
+        taken = 0.08 + 0.35 * np.clip(-whole, 0, 1.2) + (0.22 + 0.08 * np.clip(people.price, -1, 2)) * (discount > 0)
+        takes[rows] = reached[rows] & (willing < np.where(people.dog, 0.03, taken))[who]
     contacted = month_start(month) + (9 + 12 * draws.uniform("contact_hour", month)[person]) / 24
     delay = np.minimum(4 * draws.exponential("answer_days", month)[person], 18)
     return plan.assign(
@@ -47,9 +52,3 @@ def respond(plan: pd.DataFrame, month: int, people: People, draws: Draws, there:
         contacted=np.where(reached, contacted, np.inf),
         accepted=np.where(takes, contacted + 0.01 + delay, np.inf),
     )
-
-
-def _acceptance(people: People, effect: Array, discount: float) -> Array:
-    """Give each person's chance to accept; many who would stay anyway take a discount too."""
-    taken = (0.22 + 0.08 * np.clip(people.price, -1, 2)) * (discount > 0)
-    return np.where(people.dog, 0.03, 0.08 + 0.35 * np.clip(-effect, 0, 1.2) + taken)

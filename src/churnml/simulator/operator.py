@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -89,11 +87,10 @@ def simulate(
     ChurnmlError
         If a number is out of range, the months would pass today, or the folder holds something.
     """
-    for name, value, least in (("customers", customers, 1), ("months", months, 1), ("seed", seed, 0)):
-        if value < least:
-            raise ChurnmlError(f"{name} is {value}", f"give {least} or more", value=value)
-    if customers > 10_000_000:
-        raise ChurnmlError(f"customers is {customers}", "give at most 10000000", value=customers)
+    if not 1 <= customers <= 10_000_000:
+        raise ChurnmlError(f"customers is {customers}", "give 1 to 10000000", value=customers)
+    if seed < 0:
+        raise ChurnmlError(f"seed is {seed}", "give 0 or more", value=seed)
     _require_past(months, 0)
     facts = {"layout": c.LAYOUT, "seed": seed, "customers": customers, "start": c.START}
     with atomic_folder(out) as part:
@@ -132,8 +129,6 @@ def continue_simulation(
         customer or offer.
     """
     facts = _facts(folder)
-    if months < 1:
-        raise ChurnmlError(f"months is {months}", "give 1 or more", value=months)
     first = _months_done(folder)
     _require_past(months, first)
     period = Period(first, first + months - 1)
@@ -201,6 +196,8 @@ def _today() -> datetime:
 
 def _require_past(months: int, done: int) -> None:
     """Refuse months that are not over yet: a required time later than now is a bad row."""
+    if months < 1:
+        raise ChurnmlError(f"months is {months}", "give 1 or more", value=months)
     fit = month_of(_today().strftime("%Y-%m")) - done
     if months > fit:
         raise ChurnmlError(
@@ -211,31 +208,25 @@ def _require_past(months: int, done: int) -> None:
         )
 
 
-def _facts(folder: Path) -> dict[str, Any]:
+def _facts(folder: Path) -> dict[str, int]:
     file = folder / _SETTINGS
     try:
-        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        same_version = (facts["layout"], facts["start"]) == (c.LAYOUT, c.START)
-        numbers = {key: int(facts[key]) for key in ("seed", "customers")}
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        if (facts["layout"], facts["start"]) != (c.LAYOUT, c.START):
+            raise ValueError("another version made it")
+        return {key: int(facts[key]) for key in ("seed", "customers")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ChurnmlError(
-            f"{folder} is not a simulation ({_SETTINGS} is missing or cannot be read)",
-            "name a folder that churnml simulate made",
+            f"{folder} is not a simulation that can go on ({_SETTINGS}: {error})",
+            "name a folder that this version of churnml simulate made",
             file=str(file),
         ) from error
-    if not same_version:
-        raise ChurnmlError(f"{folder} was made by another version", "simulate it anew", file=str(file))
-    return numbers
 
 
 def _months_done(folder: Path) -> int:
     """Count the months that are there, from the names of the period folders."""
-    done = 0
-    for name in sorted(item.name for item in (folder / "tables").glob("[0-9]*")):
-        found = re.fullmatch(r"(\d{4}-\d{2})_(\d{4}-\d{2})", name)
-        if not found or month_of(found[1]) != done:
-            raise ChurnmlError(f"{folder / 'tables'} has a gap before {name}", "simulate it anew", file=str(folder))
-        done = month_of(found[2]) + 1
-    if not done:
-        raise ChurnmlError(f"{folder / 'tables'} has no period", "simulate it anew", file=str(folder))
-    return done
+    names = sorted(item.name for item in (folder / "tables").glob("????-??_????-??"))
+    ends = [month_of(name[8:]) + 1 for name in names]
+    if not names or [name[:7] for name in names] != [month_name(month) for month in (0, *ends[:-1])]:
+        raise ChurnmlError(f"{folder / 'tables'} lacks a period", "simulate it anew", file=str(folder))
+    return ends[-1]

@@ -31,19 +31,8 @@ def money(amounts: Array, *, none: Array | None = None) -> pa.Array:
 def versions(period: Period, born: Array, *later: Array) -> tuple[Array, Array]:
     """Choose the rows that a period writes: what is new in it, and what became known in it about older rows.
 
-    Parameters
-    ----------
-    period : Period
-        The period.
-    born : array
-        When each row is first known, in days; infinite where never.
-    *later : arrays
-        When more becomes known about it.
-
-    Returns
-    -------
-    rows, known_at : arrays
-        Positions, and the ``known_at`` in days of those that correct an older row, nan for the new ones.
+    ``born`` is when each row is first known, in days, ``later`` when more becomes known about it; infinite where
+    never. Returns positions, and the ``known_at`` of those that correct an older row, nan for the new ones.
     """
     new = period.holds(born)
     news = np.min([np.where(period.holds(at), at, np.inf) for at in later], axis=0)

@@ -15,13 +15,14 @@ def people_by(customers: int, month: int) -> int:
 
 
 class People:
-    """Draw the fixed traits of everyone who signs up within the months, one number for each person.
+    """Draw the traits of everyone who signs up within the months, one number for each person.
 
     Positions are in the lists of ``settings``. ``signed_up`` is in days since the start, ``spend`` in CNY a
     month, ``active`` the share of days with usage; ``voice``, ``data`` and ``sms`` are minutes, MB and texts on
     such a day. ``price``, ``network``, ``service`` and ``distress`` are leanings of spread 1, higher is worse.
     ``attentive`` and ``bargain`` say how much attention, or a discount of 10 %, lowers the logarithm of the
-    hazard; ``dog`` marks those whose hazard a contact raises.
+    hazard; ``dog`` marks those whose hazard a contact raises. Only ``segments``, ``payments`` and ``managers``
+    (months x people) change, on the first of a month.
     """
 
     def __init__(self, draws: Draws, customers: int, months: int) -> None:
@@ -56,6 +57,10 @@ class People:
         attentive = _persuaded(draws, "attentive", c.ATTENTIVE_SHARE, self.service, c.ATTENTIVE_PULL)
         bargain = _persuaded(draws, "bargain", c.BARGAIN_SHARE, self.price, c.BARGAIN_PULL)
         self.attentive, self.bargain = attentive * ~self.dog, bargain * ~self.dog
+        u = np.stack([np.ones(self.count), *(draws.uniform("attributes", m) for m in range(1, months))])
+        self.segments = np.minimum(self.segment + np.cumsum(u < 0.001, axis=0, dtype=np.int8), 2)
+        self.payments = (self.payment + np.cumsum((u > 0.2) & (u < 0.204), axis=0, dtype=np.int8)) % 3
+        self.managers = (self.manager + np.cumsum((u > 0.5) & (u < 0.51), axis=0, dtype=np.int8)) % c.MANAGERS
 
 
 def _sign_ups(draws: Draws, customers: int, months: int) -> Array:
@@ -64,7 +69,7 @@ def _sign_ups(draws: Draws, customers: int, months: int) -> Array:
     joined = np.searchsorted([people_by(customers, m) for m in range(months)], numbers, side="right")
     starts = np.array([month_start(m) for m in range(months + 1)])
     within = starts[joined] + draws.uniform("sign_up") * (starts[joined + 1] - starts[joined])
-    return np.where(numbers < customers, before, within)
+    return np.asarray(np.where(numbers < customers, before, within))
 
 
 def _persuaded(draws: Draws, subject: str, share: float, leaning: Array, pull: float) -> Array:

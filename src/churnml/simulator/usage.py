@@ -11,14 +11,7 @@ from churnml.simulator.rows import ids
 from churnml.simulator.world import World
 
 _BLOCK = 16_384  # customers drawn at once
-_NEW_YEAR = {  # first day of the holiday, days
-    2023: ("01-21", 7),
-    2024: ("02-10", 8),
-    2025: ("01-28", 8),
-    2026: ("02-15", 9),
-    2027: ("02-05", 8),
-    2028: ("01-25", 8),
-}
+_NEW_YEAR = (("01-21", 7), ("02-10", 8), ("01-28", 8), ("02-15", 9), ("02-05", 8), ("01-25", 8))  # 2023 to 2028
 
 
 def usage_month(world: World, period: Period, month: int) -> pa.Table:
@@ -34,8 +27,8 @@ def usage_month(world: World, period: Period, month: int) -> pa.Table:
     blocks = []
     for block in range(-(-world.people.count // _BLOCK)):
         person, day, columns = _block(world, period, month, factors, block)
-        customer = pa.DictionaryArray.from_arrays(pa.array(position[person]), names)
-        used = pa.array(dates.astype("datetime64[us]")[day])
+        customer = pa.DictionaryArray.from_arrays(position[person], names)
+        used = dates[day].astype("datetime64[us]")
         blocks.append(pa.table({"customer_id": customer, "used_at": used, **columns}))
     return pa.concat_tables(blocks)
 
@@ -72,26 +65,24 @@ def _block(
     roams = 0.02 * factors["roaming"][cols]
     roaming = np.where(people.travels[who][rows] & (spread < roams), 300 * (roams - spread), 0)
     cut = 0.012 * np.sqrt(voice) * trouble[rows] * noise("cut_day") * 2.2
-    return (
-        rows + who.start,
-        cols,
-        {
-            "voice_minutes": np.round(voice, 1).astype(np.float64),
-            "sms_count": np.floor(sms + 0.4).astype(np.int32),
-            "data_mb": np.round(data, 0).astype(np.float64),
-            "roaming_minutes": np.round(roaming, 1).astype(np.float64),
-            "dropped_calls": np.floor(cut + spread).astype(np.int32),
-            "known_at": times(known),
-        },
-    )
+    columns = {
+        "voice_minutes": np.round(voice, 1).astype(np.float64),
+        "sms_count": np.floor(sms + 0.4).astype(np.int32),
+        "data_mb": np.round(data, 0).astype(np.float64),
+        "roaming_minutes": np.round(roaming, 1).astype(np.float64),
+        "dropped_calls": np.floor(cut + spread).astype(np.int32),
+        "known_at": times(known),
+    }
+    return rows + who.start, cols, columns
 
 
 def _factors(dates: Array) -> dict[str, Array]:
     """Give a month's factors by day."""
     weekend = (dates.astype(int) + 3) % 7 >= 5
-    year = str(dates[0])[:4]
+    year = int(str(dates[0])[:4])
+    new_year = dict(enumerate(_NEW_YEAR, start=2023)).get(year, ("02-01", 7))
     holiday = np.zeros(len(dates), dtype=bool)
-    for start, length in (_NEW_YEAR.get(int(year), ("02-01", 7)), ("05-01", 5), ("10-01", 7)):
+    for start, length in (new_year, ("05-01", 5), ("10-01", 7)):
         first = np.datetime64(f"{year}-{start}")
         holiday |= (dates >= first) & (dates < first + length)
     season = np.sin(2 * np.pi * (dates.astype(int) % 365 - 100) / 365)

@@ -35,9 +35,6 @@ class Month:
     used: Array
     spell: Array
     plan: Array
-    segment: Array
-    payment: Array
-    manager: Array
 
 
 class World:
@@ -58,7 +55,6 @@ class World:
         self.threshold = np.stack([draws.exponential("threshold", spell) for spell in range(SPELLS)])
         self.months: list[Month] = []
         self._spell, self._used, self._plan = np.zeros(n, dtype=np.int8), np.zeros(n), people.plan
-        self._segment, self._payment, self._manager = people.segment, people.payment, people.manager
         self._contract_end = _first_contracts(people, draws)
         self._chosen: list[pd.DataFrame] = []
         self._subscribe(np.arange(n), people.signed_up)
@@ -69,7 +65,7 @@ class World:
 
     def there(self, at: Array | float, who: Array | slice = slice(None)) -> Array:
         """Tell who is a customer at a time; ``at`` may hold a time for each of ``who``."""
-        return np.any((self.signed_up[:, who] <= at) & (at < self.left[:, who]), axis=0)
+        return np.asarray(np.any((self.signed_up[:, who] <= at) & (at < self.left[:, who]), axis=0))
 
     def share(self, begin: Array | float, end: Array | float) -> Array:
         """Give the share of ``[begin, end)`` in which each person is a customer."""
@@ -92,35 +88,16 @@ class World:
         there = self.there(month_start(month))
         contacts = respond(plan_contacts(self.draws, month, there, mood), month, people, self.draws, there)
         person = contacts["person"].to_numpy()
-        if month:
-            self._change_attributes(month)
         self._return(month)
         signed_up = self.signed_up[self._spell, everyone]
-        state = Month(
-            mood=mood,
-            hazard=daily_hazard(people, mood, month, signed_up, self._contract_end),
-            effect=np.bincount(person, weights=contacts["effect"], minlength=people.count),
-            contacts=contacts,
-            used=self._used,
-            spell=self._spell,
-            plan=self._plan,
-            segment=self._segment,
-            payment=self._payment,
-            manager=self._manager,
-        )
-        self.months.append(state)
+        hazard = daily_hazard(people, mood, month, signed_up, self._contract_end)
+        effect = np.bincount(person, weights=contacts["effect"], minlength=people.count)
+        self.months.append(Month(mood, hazard, effect, contacts, self._used, self._spell, self._plan))
         self._leave(month, mood)
         for name in ("contacted", "accepted"):  # not what could no longer happen as the customer had left
             before = contacts[name] < self.left[self._spell[person], person]
             contacts[name] = contacts[name].where(before, np.inf)
         self._change_plans(month, mood)
-
-    def _change_attributes(self, month: int) -> None:
-        """Change segment, payment method and manager on the first of the month, for whoever is there."""
-        u = self.draws.uniform("attributes", month)
-        self._segment = self._segment + ((u < 0.001) & (self._segment < 2))
-        self._payment = (self._payment + ((u > 0.2) & (u < 0.204))) % 3
-        self._manager = (self._manager + ((u > 0.5) & (u < 0.51))) % c.MANAGERS
 
     def _return(self, month: int) -> None:
         low, high = c.RETURN_AFTER_DAYS
@@ -179,11 +156,8 @@ def with_contacts(hazard: Array, effect: Array) -> Array:
 def crossing(begin: Array, end: float, need: Array, hazard: Array, uniform: Array) -> tuple[Array, Array, Array]:
     """Let hazard (causes x people) be used up at a constant rate over a span of days.
 
-    Returns
-    -------
-    when, need, cause : arrays
-        The time at which the need is met, infinite where it is not within the span; what of the need is left;
-        the cause if the person leaves.
+    Returns the time at which the need is met, infinite where it is not within the span; what of the need is
+    left; and the cause for which one leaves then.
     """
     total = hazard.sum(axis=0)
     span = np.maximum(end - begin, 0.0)

@@ -106,10 +106,12 @@ class Panel:
     def _nobody(self, as_of: dt.date) -> ChurnmlError:
         report = self.histories.reports["customers"]
         span = f"customers signed up from {report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}"
-        if self.histories.config.label.mode == "inactive":
-            label = self.histories.config.label
+        label = self.histories.config.label
+        if label.mode == "inactive":
             activity = self.histories.reports.get(label.activity)
-            if activity and activity.first and activity.last:
+            if activity is None:
+                span += f", there is no table {label.activity}, which label.activity asks for"
+            elif activity.first and activity.last:
                 span += f", {label.activity} from {activity.first:%Y-%m-%d} to {activity.last:%Y-%m-%d}"
         return ChurnmlError(
             f"nobody is at risk at {as_of} ({span})", "choose another date", date=str(start_of(as_of).date())

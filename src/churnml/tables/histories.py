@@ -62,12 +62,15 @@ class Histories:
     extras : dict of dict
         The columns of each table that describe the customer or measure something (those that the contract does not
         name, and ``segment``), with their kind; personal ones are left out.
+    columns : dict of list
+        All columns of each table, by our names.
     """
 
     config: Config
     con: Any
     reports: dict[str, TableReport] = field(default_factory=dict)
     extras: dict[str, dict[str, str]] = field(default_factory=dict)
+    columns: dict[str, list[str]] = field(default_factory=dict)
     _versioned: set[str] = field(default_factory=set)
 
     def has(self, table: str) -> bool:
@@ -205,6 +208,7 @@ def _read(histories: Histories, schema: Schema, source: Table) -> tuple[list[Rea
     columns = readings(con.con, schema, query, types, timezone=config.timezone, untyped=untyped)
     con.raw_sql(f"CREATE TEMP VIEW {quoted('typed_' + schema.name)} AS {typed(query, columns)}")
     histories.extras[schema.name] = _describing(schema, columns, config)
+    histories.columns[schema.name] = list(types)
     return columns, set(schema.key) <= types.keys()
 
 

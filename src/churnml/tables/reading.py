@@ -200,9 +200,9 @@ def _read(schema: Schema, name: str, kind: Kind, sql_type: str, timezone: str, *
 def _read_time(schema: Schema, name: str, sql_type: str, timezone: str, *, extra: bool) -> Reading:
     column, zone = quoted(name), text_literal(timezone)
     if sql_type == _AWARE:
-        return Reading(name, "time", f"timezone({zone}, {column})", f"NOT isfinite({column})", column, extra)
+        return Reading(name, "time", f"timezone({zone}, {column})", _out_of_range(column), column, extra)
     if sql_type in _TIMES:
-        return Reading(name, "time", f"CAST({column} AS TIMESTAMP)", f"NOT isfinite({column})", extra=extra)
+        return Reading(name, "time", f"CAST({column} AS TIMESTAMP)", _out_of_range(column), extra=extra)
     if sql_type != "VARCHAR":
         raise _wrong_type(schema, name, sql_type, "a time")
     text = f"NULLIF(TRIM({column}), '')"
@@ -211,8 +211,13 @@ def _read_time(schema: Schema, name: str, sql_type: str, timezone: str, *, extra
     full = f"regexp_replace({joined}, {text_literal(_OFFSET_WITHOUT_SECONDS)}, '\\1:00\\2')"
     instant = f"CASE WHEN {aware} THEN TRY_CAST({full} AS TIMESTAMPTZ) END"
     value = f"CASE WHEN {aware} THEN timezone({zone}, {instant}) ELSE TRY_CAST({text} AS TIMESTAMP) END"
-    unreadable = f"({_lost(value, column, sql_type)} OR NOT COALESCE(isfinite({value}), true))"
+    unreadable = f"({_lost(value, column, sql_type)} OR COALESCE({_out_of_range(value)}, false))"
     return Reading(name, "time", value, unreadable, instant, extra)
+
+
+def _out_of_range(time: str) -> str:
+    """Return SQL that is true of infinity, and of years that no calendar here has."""
+    return f"NOT ({time} BETWEEN TIMESTAMP '0001-01-02' AND TIMESTAMP '9999-12-30')"
 
 
 def _lost(value: str, column: str, sql_type: str) -> str:

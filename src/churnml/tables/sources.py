@@ -140,9 +140,8 @@ def _files(con: duckdb.DuckDBPyConnection, table: str, source: Source, folder: P
     if head == _SQLITE_MAGIC:
         return _sqlite(con, table, paths[0], _table_name(table, source)), True
     if head[8:12] == b"DUCK":
-        con.execute(f"ATTACH {text_literal(str(paths[0]))} AS {quoted('file_' + table)} (READ_ONLY)")
         inside = ".".join(quoted(part) for part in _table_name(table, source).split("."))
-        relation = f"{quoted('file_' + table)}.{inside}"
+        relation = f"{quoted(_attached(con, table, paths[0]))}.{inside}"
         untyped = False
     elif suffix in _TEXT_FILES:
         relation = f"read_csv({listed}, all_varchar = true, header = true, union_by_name = true)"
@@ -152,6 +151,16 @@ def _files(con: duckdb.DuckDBPyConnection, table: str, source: Source, folder: P
         untyped = False
     con.execute(f"DESCRIBE SELECT * FROM {relation}")
     return relation, untyped
+
+
+def _attached(con: duckdb.DuckDBPyConnection, table: str, path: Path) -> str:
+    """Attach a DuckDB file, once for all its tables; return its name."""
+    full = str(path.resolve())
+    there = con.execute("SELECT database_name FROM duckdb_databases() WHERE path = ?", [full]).fetchone()
+    if there:
+        return str(there[0])
+    con.execute(f"ATTACH {text_literal(full)} AS {quoted('file_' + table)} (READ_ONLY)")
+    return f"file_{table}"
 
 
 def _table_name(table: str, source: Source) -> str:
