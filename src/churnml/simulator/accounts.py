@@ -114,8 +114,8 @@ def _subscriptions(world: World) -> pd.DataFrame:
     """Put the choices of a plan together with the spells: those while the person is there."""
     rows = world.subscriptions.sort_values(["person", "at"])
     person, at = rows["person"].to_numpy(), rows["at"].to_numpy()
-    inside = (world.signed_up[:, person] <= at) & (at < world.left[:, person])
-    rows = rows.assign(spell=inside.argmax(axis=0), known=np.nan).loc[inside.any(axis=0)]
+    again = (world.signed_up[1, person] <= at).astype(int)
+    rows = rows.assign(spell=again, known=np.nan)[world.there(at, person)]
     following = rows.groupby(["person", "spell"])["at"].shift(-1)
     spell = (rows["spell"].to_numpy(), rows["person"].to_numpy())
     return rows.assign(

@@ -333,8 +333,8 @@ def _count_by_customer(histories: Histories, schema: Schema, rows: ir.Table) -> 
 
 
 def _counted(checked: ir.Table, schema: Schema) -> ir.Table:
-    event = checked[schema.event]
-    return checked.group_by(REASON).agg(rows=checked.count(), first=event.min(), last=event.max())
+    event, good = checked[schema.event], checked[REASON].isnull()
+    return checked.group_by(REASON).agg(rows=checked.count(), first=event.min(where=good), last=event.max(where=good))
 
 
 def _report(histories: Histories, schema: Schema, counted: ir.Table, checked: ir.Table) -> None:

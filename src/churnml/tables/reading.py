@@ -202,7 +202,8 @@ def _read_time(schema: Schema, name: str, sql_type: str, timezone: str, *, extra
     if sql_type == _AWARE:
         return Reading(name, "time", f"timezone({zone}, {column})", _out_of_range(column), column, extra)
     if sql_type in _TIMES:
-        return Reading(name, "time", f"CAST({column} AS TIMESTAMP)", _out_of_range(column), extra=extra)
+        cut = f"CAST({column} AS TIMESTAMP)"  # nanoseconds are cut off, not rounded
+        return Reading(name, "time", cut, _out_of_range(cut), extra=extra)
     if sql_type != "VARCHAR":
         raise _wrong_type(schema, name, sql_type, "a time")
     text = f"NULLIF(TRIM({column}), '')"
