@@ -25,10 +25,7 @@ def measure(customers: int, months: int) -> dict[str, float]:
         started = time.perf_counter()
         summary = simulate(out, customers=customers, months=months, seed=0)
         seconds = time.perf_counter() - started
-        sizes = {
-            kind: sum(f.stat().st_size for f in (out / kind).rglob("*.parquet"))
-            for kind in ("tables", "truth")
-        }
+        sizes = {kind: sum(f.stat().st_size for f in (out / kind).rglob("*.parquet")) for kind in ("tables", "truth")}
     return {
         "seconds": seconds,
         "rows": sum(summary.rows.values()),

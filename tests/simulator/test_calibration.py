@@ -41,9 +41,7 @@ def test_the_top_fifth_bring_most_of_the_revenue_and_every_tier_occurs(large: Pa
     bills = newest(read(large, "bills"), "bills")
     spend = bills.groupby("customer_id")["amount"].sum().sort_values(ascending=False)
     assert 0.70 < spend.iloc[: len(spend) // 5].sum() / spend.sum() < 0.87
-    recent = (
-        bills[bills["billed_at"] >= pd.Timestamp("2024-01-01")].groupby("customer_id")["amount"].sum() / 3
-    )
+    recent = bills[bills["billed_at"] >= pd.Timestamp("2024-01-01")].groupby("customer_id")["amount"].sum() / 3
     tiers = pd.cut(recent, [-np.inf, 40, 100, 250, 700, 2_000, np.inf], right=False).value_counts()
     assert (tiers >= 20).all()
 
@@ -78,17 +76,13 @@ def test_no_single_feature_gives_churn_away(panels: tuple[pd.DataFrame, pd.DataF
         values = test[name]
         if not pd.api.types.is_numeric_dtype(values):
             values = values.map(learn.groupby(name)["churned"].mean())
-        auc = roc_auc_score(
-            test["churned"].astype(int), values.astype(float).fillna(values.astype(float).median())
-        )
+        auc = roc_auc_score(test["churned"].astype(int), values.astype(float).fillna(values.astype(float).median()))
         assert max(auc, 1 - auc) < 0.75, name
 
 
 @pytest.mark.parametrize("offer", OFFERS)
 def test_an_offer_helps_a_little_on_average_and_harms_some(months: pd.DataFrame, offer: str) -> None:
-    rows = months[
-        months["there"] & months["month"].between(pd.Timestamp("2023-06-01"), pd.Timestamp("2024-01-01"))
-    ]
+    rows = months[months["there"] & months["month"].between(pd.Timestamp("2023-06-01"), pd.Timestamp("2024-01-01"))]
     effect = rows["leaves_span_without"] - rows[f"leaves_span_with_{offer}"]
     assert 0.001 < effect.mean() < 0.04
     likeliest = rows["leaves_span_without"] > rows["leaves_span_without"].quantile(0.8)
@@ -120,7 +114,5 @@ def test_campaigns_of_both_kinds_were_run(large: Path) -> None:
 
 
 def test_usage_files_hold_one_row_for_a_customer_and_day(large: Path) -> None:
-    usage = pq.read_table(
-        next(large.glob("tables/*/usage.parquet")), columns=["customer_id", "used_at"]
-    ).to_pandas()
+    usage = pq.read_table(next(large.glob("tables/*/usage.parquet")), columns=["customer_id", "used_at"]).to_pandas()
     assert not usage.duplicated().any()

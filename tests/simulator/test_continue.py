@@ -50,9 +50,7 @@ def test_a_continued_operator_is_the_one_simulated_at_once(copy: Path, nobody: P
             newest(read(copy, table), table), newest(read(tmp_path / "at_once", table), table)
         )
     truth = read(copy, "departures", kind="truth").sort_values("churned_at", ignore_index=True)
-    expected = read(tmp_path / "at_once", "departures", kind="truth").sort_values(
-        "churned_at", ignore_index=True
-    )
+    expected = read(tmp_path / "at_once", "departures", kind="truth").sort_values("churned_at", ignore_index=True)
     pd.testing.assert_frame_equal(truth, expected)
 
 
@@ -64,9 +62,7 @@ def test_a_correction_is_known_later_than_what_it_corrects_and_within_its_period
     old, new = read(copy, table, "2023-01*"), read(copy, table, NEW)
     corrections = new[new["known_at"].notna()]
     assert (
-        corrections["known_at"]
-        .between(pd.Timestamp("2023-07-01"), pd.Timestamp("2023-09-01"), inclusive="left")
-        .all()
+        corrections["known_at"].between(pd.Timestamp("2023-07-01"), pd.Timestamp("2023-09-01"), inclusive="left").all()
     )
     assert new.merge(old[KEYS[table]], on=KEYS[table])["known_at"].notna().all()
     assert len(new.merge(old[KEYS[table]], on=KEYS[table]))
@@ -93,9 +89,7 @@ def test_treated_and_control_become_contacts_and_other_arms_nothing(copy: Path, 
     assert treated["accepted_at"].notna().sum() > 10
 
 
-def test_an_accepted_discount_shows_in_the_bills(
-    copy: Path, small: Path, nobody: Path, tmp_path: Path
-) -> None:
+def test_an_accepted_discount_shows_in_the_bills(copy: Path, small: Path, nobody: Path, tmp_path: Path) -> None:
     without = Path(shutil.copytree(small, tmp_path / "without"))
     continue_simulation(without, nobody, months=2)
     ids = [f"C{k:08d}" for k in range(600)]
@@ -134,6 +128,7 @@ def test_a_killed_run_leaves_nothing_visible_and_the_next_one_works(
     assert any(copy.glob(".*.part"))
     assert [item.name for item in (copy / "tables").iterdir()] == ["2023-01_2023-06"]
     (copy / "truth" / "2023-07_2023-07").mkdir()  # as if killed between the two renames
+    (copy / "next").mkdir()  # as if killed after them
     for folder in (copy, other):
         continue_simulation(folder, nobody, months=2)
     assert hashes(copy) == hashes(other)
@@ -141,7 +136,7 @@ def test_a_killed_run_leaves_nothing_visible_and_the_next_one_works(
 
 
 def test_another_run_on_the_same_folder_is_refused(copy: Path, nobody: Path) -> None:
-    (copy / f".2023-07_2023-07.{os.getppid()}.part").mkdir()
+    (copy / f".next.{os.getppid()}.0123abcd.part").mkdir()
     with pytest.raises(ChurnmlError, match="another run"):
         continue_simulation(copy, nobody, months=1)
 
@@ -155,9 +150,7 @@ def test_a_users_own_offer_works(copy: Path, tmp_path: Path) -> None:
     )
     config.write_text(text, encoding="utf-8")
     ids = [f"C{k:08d}" for k in range(100)]
-    continue_simulation(
-        copy, assign(tmp_path / "a.parquet", ids, ["treated"] * 100, ["letter"] * 100), months=1
-    )
+    continue_simulation(copy, assign(tmp_path / "a.parquet", ids, ["treated"] * 100, ["letter"] * 100), months=1)
     assert read(copy, "contacts", "2023-07*")["contacted_at"].notna().mean() > 0.5
     config.write_text(text.replace("id: letter", "id: note"), encoding="utf-8")
     nobody = assign(tmp_path / "n.parquet", [], [], [])

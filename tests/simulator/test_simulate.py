@@ -44,9 +44,7 @@ def test_every_layout_is_there_and_the_configuration_is_valid(small: Path) -> No
     assert [item.name for item in (small / "tables").iterdir()] == ["2023-01_2023-06"]
     config = load_config(small / "churnml.yaml")
     assert set(config.tables.given()) == set(TIMES)
-    for path in (
-        table["path"] for table in yaml.safe_load((small / "churnml.yaml").read_text())["tables"].values()
-    ):
+    for path in (table["path"] for table in yaml.safe_load((small / "churnml.yaml").read_text())["tables"].values()):
         assert len(list(small.glob(path))) == 1
 
 
@@ -106,9 +104,7 @@ def test_departures_are_told_late_and_attributes_change_by_versions(large: Path)
 
 
 def test_some_usage_is_late_and_some_bills_are_corrected(large: Path) -> None:
-    usage = pq.read_table(
-        next(large.glob("tables/*/usage.parquet")), columns=["used_at", "known_at"]
-    ).to_pandas()
+    usage = pq.read_table(next(large.glob("tables/*/usage.parquet")), columns=["used_at", "known_at"]).to_pandas()
     assert usage["known_at"].notna().mean() == pytest.approx(0.02, abs=0.002)
     assert not (usage["known_at"] < usage["used_at"]).any()
     bills = read(large, "bills")
@@ -135,9 +131,7 @@ def test_a_number_out_of_range_is_an_error(tmp_path: Path, wrong: dict[str, int]
         simulate(tmp_path / "x", **wrong)
 
 
-def test_months_beyond_today_are_refused_with_how_many_fit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_months_beyond_today_are_refused_with_how_many_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operator, "_today", lambda: datetime(2024, 2, 29))
     with pytest.raises(ChurnmlError, match="give at most 13"):
         simulate(tmp_path / "x", customers=10, months=14)

@@ -50,9 +50,9 @@ def test_realised_departures_are_the_potential_ones(
         begin = pd.Timestamp(month)
         end = begin + pd.DateOffset(months=3)
         rows = months[months["there"] & (months["month"] == begin)].set_index("customer_id")
-        gone = departures[departures["churned_at"].between(begin, end, inclusive="left")].set_index(
-            "customer_id"
-        )["churned_at"]
+        gone = departures[departures["churned_at"].between(begin, end, inclusive="left")].set_index("customer_id")[
+            "churned_at"
+        ]
         plan = contacts[contacts["assigned_at"] == begin].set_index("customer_id")
         offer = plan.loc[plan["arm"] == "treated", "offer_id"].reindex(rows.index)
         expected = rows["leaves_at_without"].copy()
@@ -77,17 +77,11 @@ def test_the_chances_are_calibrated_by_cause(months: pd.DataFrame, departures: p
         assert chance[high].mean() == pytest.approx(left[high].mean(), rel=0.15)
 
 
-def test_the_labels_chance_is_calibrated_and_the_best_there_is(
-    months: pd.DataFrame, departures: pd.DataFrame
-) -> None:
+def test_the_labels_chance_is_calibrated_and_the_best_there_is(months: pd.DataFrame, departures: pd.DataFrame) -> None:
     chances, labels = [], []
     for begin in pd.to_datetime(["2023-04-01", "2023-07-01", "2023-10-01", "2024-01-01"]):
         rows = months[months["there"] & (months["month"] == begin)].set_index("customer_id")
-        later = (
-            departures[departures["churned_at"] >= begin]
-            .drop_duplicates("customer_id")
-            .set_index("customer_id")
-        )
+        later = departures[departures["churned_at"] >= begin].drop_duplicates("customer_id").set_index("customer_id")
         gone = later.reindex(rows.index)
         opens, closes = begin + pd.Timedelta(days=14), begin + pd.Timedelta(days=74)
         inside = (gone["churned_at"] >= opens) & (gone["churned_at"] < closes)
@@ -99,9 +93,7 @@ def test_the_labels_chance_is_calibrated_and_the_best_there_is(
     assert 0.82 < roc_auc_score(label, chance) < 0.92
 
 
-def test_a_day_within_a_month_can_be_computed_from_the_hazards(
-    months: pd.DataFrame, departures: pd.DataFrame
-) -> None:
+def test_a_day_within_a_month_can_be_computed_from_the_hazards(months: pd.DataFrame, departures: pd.DataFrame) -> None:
     at, closes = pd.Timestamp("2023-09-12"), pd.Timestamp("2023-10-22")
     gone = departures[departures["churned_at"] >= at].drop_duplicates("customer_id").set_index("customer_id")
     hazard = 0.0

@@ -16,8 +16,8 @@ from churnml.simulator.world import World
 def bill_month(world: World, period: Period, month: int) -> pa.Table:
     """Make what becomes known in a period of the bills of one month.
 
-    A bill covers the time since the one before; whoever left since then gets a last one. It is due after
-    15-20 days, and paid sooner, later, in part or never.
+    A bill covers the time since the one before; whoever left since then gets a last one. It is due after 15-20 days,
+    and paid sooner, later, in part or never.
     """
     draws = world.draws
     billed = bill_time(world.people, month)

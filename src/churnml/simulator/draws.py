@@ -12,8 +12,8 @@ from churnml.simulator.clock import Array
 class Draws:
     """Draw one array for each subject and key (such as the month), with one number for each customer.
 
-    One stream gives one array, filled from its start: the first customers' numbers do not depend on how many
-    customers come after them, so that a longer simulation repeats a shorter one exactly.
+    One stream gives one array, filled from its start: the first customers' numbers do not depend on how many customers
+    come after them, so that a longer simulation repeats a shorter one exactly.
     """
 
     def __init__(self, seed: int, people: int) -> None:

@@ -19,8 +19,8 @@ REASONS = ("price", "network", "service", "moved_away", "rival_offer", "not_payi
 class Mood:
     """Hold one month's state of everyone; higher is worse, about 0 on average, spread about 1.
 
-    ``price``, ``network`` and ``service`` are what they are unhappy with, ``unhappy`` all of it together,
-    ``away`` how far they have drifted off, ``distress`` how short of money they are.
+    ``price``, ``network`` and ``service`` are what they are unhappy with, ``unhappy`` all of it together, ``away`` how
+    far they have drifted off, ``distress`` how short of money they are.
     """
 
     price: Array

@@ -29,8 +29,8 @@ def reach(channel: str) -> float:
 def respond(plan: pd.DataFrame, month: int, people: People, draws: Draws, there: Array) -> pd.DataFrame:
     """Find out what a month's contacts lead to: ``effect`` (0: not reached), and times in days.
 
-    The answer is each person's own: it depends on the seed, the month, the channel and the discount only. The
-    effect counts from the start of the month, and the contact is made on that day.
+    The answer is each person's own: it depends on the seed, the month, the channel and the discount only. The effect
+    counts from the start of the month, and the contact is made on that day.
     """
     plan = plan.reset_index(drop=True)
     person = plan["person"].to_numpy()

@@ -36,12 +36,8 @@ CYCLE_DAYS = (5, 10, 15, 20, 25, 31)  # day of the bill; 31 is the last day of t
 
 # --- how satisfaction moves, month by month ----------------------------------------------------------------
 PERSISTENCE = 0.90
-SHOCK_CHANCE = 0.05
-SHOCK_MEAN = 1.5
-SHOCK_DECAY = 0.72
-AWAY_PERSISTENCE = 0.72  # drifting away follows dissatisfaction with a delay
-AWAY_GAIN = 0.62
-AWAY_NOISE = 0.34
+SHOCK_CHANCE, SHOCK_MEAN, SHOCK_DECAY = 0.05, 1.5, 0.72
+AWAY_PERSISTENCE, AWAY_GAIN, AWAY_NOISE = 0.72, 0.62, 0.34  # drifting away follows dissatisfaction with a delay
 
 # --- leaving -----------------------------------------------------------------------------------------------
 CAUSES = ("voluntary", "port_out", "involuntary")

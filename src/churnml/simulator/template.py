@@ -9,8 +9,8 @@ from churnml.simulator.clock import month_name, month_start
 def configuration(customers: int, months: int) -> str:
     """Write the configuration for a simulation of so many customers and months.
 
-    The as-of dates of ``training`` are those whose features see half a year and whose outcome lies within the
-    months, as far as there are such.
+    The as-of dates of ``training`` are those whose features see half a year and whose outcome lies within the months,
+    as far as there are such.
     """
     needed = max(c.LABEL_LEAD + c.LABEL_HORIZON + c.LABEL_SETTLE, c.VALUE_HORIZON)
     known = [m for m in range(1, months) if month_start(m) + needed <= month_start(months)]

@@ -17,12 +17,12 @@ def people_by(customers: int, month: int) -> int:
 class People:
     """Draw the traits of everyone who signs up within the months, one number for each person.
 
-    Positions are in the lists of ``settings``. ``signed_up`` is in days since the start, ``spend`` in CNY a
-    month, ``active`` the share of days with usage; ``voice``, ``data`` and ``sms`` are minutes, MB and texts on
-    such a day. ``price``, ``network``, ``service`` and ``distress`` are leanings of spread 1, higher is worse.
-    ``attentive`` and ``bargain`` say how much attention, or a discount of 10 %, lowers the logarithm of the
-    hazard; ``dog`` marks those whose hazard a contact raises. Only ``segments``, ``payments`` and ``managers``
-    (months x people) change, on the first of a month.
+    Positions are in the lists of ``settings``. ``signed_up`` is in days since the start, ``spend`` in CNY a month,
+    ``active`` the share of days with usage; ``voice``, ``data`` and ``sms`` are minutes, MB and texts on such a day.
+    ``price``, ``network``, ``service`` and ``distress`` are leanings of spread 1, higher is worse. ``attentive`` and
+    ``bargain`` say how much attention, or a discount of 10 %, lowers the logarithm of the hazard; ``dog`` marks those
+    whose hazard a contact raises. Only ``segments``, ``payments`` and ``managers`` (months x people) change, on the
+    first of a month.
     """
 
     def __init__(self, draws: Draws, customers: int, months: int) -> None:

@@ -17,8 +17,8 @@ _NEW_YEAR = (("01-21", 7), ("02-10", 8), ("01-28", 8), ("02-15", 9), ("02-05", 8
 def usage_month(world: World, period: Period, month: int) -> pa.Table:
     """Make the rows of one month's usage that become known in a period.
 
-    A row is one day of one customer, at 00:00 of that day: minutes of calls, texts, MB, minutes abroad, calls
-    cut off. About 2 % arrive up to six days late.
+    A row is one day of one customer, at 00:00 of that day: minutes of calls, texts, MB, minutes abroad, calls cut off.
+    About 2 % arrive up to six days late.
     """
     here = world.share(month_start(month), month_start(month + 1)) > 0
     position, names = (np.cumsum(here) - 1).astype(np.int32), ids("C", np.flatnonzero(here))

@@ -24,8 +24,8 @@ SPAN = len(c.EFFECT_MONTHS)  # months over which a contact has its effect
 class Month:
     """Hold a month's state of everyone, as it was before anyone left in it.
 
-    ``hazard`` is the rate of leaving a day without contacts (causes x people), ``effect`` what this month's
-    contacts add to its logarithm at first, ``used`` the hazard used up before the month.
+    ``hazard`` is the rate of leaving a day without contacts (causes x people), ``effect`` what this month's contacts
+    add to its logarithm at first, ``used`` the hazard used up before the month.
     """
 
     mood: Mood
@@ -40,10 +40,10 @@ class Month:
 class World:
     """Follow everyone through the first months.
 
-    Times are in days since the start, infinite where it did not happen. ``signed_up``, ``left``, ``told`` (when
-    the departure is known), ``cause``, ``reason`` and ``threshold`` are spells x people. ``months`` holds the
-    states, ``contacts`` whom the operator contacted, ``subscriptions`` each choice of a plan and contract,
-    whether or not the person is there then.
+    Times are in days since the start, infinite where it did not happen. ``signed_up``, ``left``, ``told`` (when the
+    departure is known), ``cause``, ``reason`` and ``threshold`` are spells x people. ``months`` holds the states,
+    ``contacts`` whom the operator contacted, ``subscriptions`` each choice of a plan and contract, whether or not the
+    person is there then.
     """
 
     def __init__(self, people: People, draws: Draws, months: int, plan_contacts: Planner) -> None:
@@ -156,8 +156,8 @@ def with_contacts(hazard: Array, effect: Array) -> Array:
 def crossing(begin: Array, end: float, need: Array, hazard: Array, uniform: Array) -> tuple[Array, Array, Array]:
     """Let hazard (causes x people) be used up at a constant rate over a span of days.
 
-    Returns the time at which the need is met, infinite where it is not within the span; what of the need is
-    left; and the cause for which one leaves then.
+    Returns the time at which the need is met, infinite where it is not within the span; what of the need is left; and
+    the cause for which one leaves then.
     """
     total = hazard.sum(axis=0)
     span = np.maximum(end - begin, 0.0)
