@@ -35,13 +35,13 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "最后一行是 {last}，比 {other} 的最后一行早 {days} 天：之后的日期会把它当作没有数据",
     ),
     "gap": (
-        "there is not one row from {start} to {end} ({days} days), which the rest of the table is not like",
-        "{start} 至 {end}（{days} 天）没有任何一行，与该表其余部分不符",
+        "there is not one row from {start} to {end} ({days} days), the longest gap; most days with rows lie {usual} apart or less",
+        "{start} 至 {end}（{days} 天）没有任何一行，为最长的空档；通常相隔不超过 {usual} 天",
     ),
     "no_outcome": (
-        "no as-of date has a known outcome: outcomes are known until {until}, so a date may be {latest} at the latest; "
+        "no as-of date has a known outcome: outcomes are known until {until:%Y-%m-%d}, so a date may be {latest} at the latest; "
         "histories begin {first}",
-        "没有任何日期的结果已知：结果只知道到 {until}，日期最晚为 {latest}；历史数据始于 {first}",
+        "没有任何日期的结果已知：结果只知道到 {until:%Y-%m-%d}，日期最晚为 {latest}；历史数据始于 {first}",
     ),
     "one_date": (
         "train and test dates must lie {gap} days apart (lead + horizon), the dates with a known outcome reach from {first} to "

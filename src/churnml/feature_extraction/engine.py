@@ -75,9 +75,10 @@ def extract(
         parts = [_merged(rows, at, merging, as_of)] if merging else []
         parts += [_last(rows, at, measure, name, as_of) for name, measure in lasting.items()]
         for part in parts:
-            wide = wide.left_join(part, CUSTOMER_ID).drop(f"{CUSTOMER_ID}_right")
+            wide = wide.left_join(part, CUSTOMER_ID, rname=f"_right{len(wide.columns)}_{{name}}")
         columns |= names
-    values = [_value(wide, feature, columns, as_of).name(feature.name) for feature in features]
+    own = {name: wide[name] for name in population.columns}
+    values = [_value(wide, own, feature, columns, as_of).name(feature.name) for feature in features]
     return wide.select(wide[CUSTOMER_ID], ibis.literal(as_of).name(AS_OF), *values)
 
 
@@ -87,8 +88,10 @@ class _Row(dict[str, Any]):
     __getattr__ = dict.__getitem__
 
 
-def _value(wide: ir.Table, feature: Feature, columns: dict[str, str], as_of: dt.date) -> ir.Value:
-    row = _Row({name: wide[name] for name in wide.columns if not name.startswith("_m")})
+def _value(
+    wide: ir.Table, own: dict[str, ir.Value], feature: Feature, columns: dict[str, str], as_of: dt.date
+) -> ir.Value:
+    row = _Row(own)
     row["as_of_day"] = ibis.literal((as_of - _EPOCH).days)
     for name, measure in feature.inputs.items():
         row[name] = wide[columns[_key(feature, measure)]]

@@ -97,10 +97,11 @@ class Panel:
             raise self._nobody(as_of)
         rows = extract(self.histories, population, self.features, ROW_CONTEXT, as_of)
         if self.labels:
-            for label in (outcome.churned, outcome.value):
-                rows = rows.left_join(label(self.histories, population, as_of), CUSTOMER_ID).drop(
-                    f"{CUSTOMER_ID}_right"
-                )
+            churned = outcome.churned(self.histories, population, as_of)
+            value = outcome.value(self.histories, population, as_of)
+            joined = rows.left_join(churned, CUSTOMER_ID, rname="_churned_{name}")
+            joined = joined.left_join(value, CUSTOMER_ID, rname="_value_{name}")
+            rows = joined.select(*rows.columns, CHURNED, VALUE)
         return rows.order_by(CUSTOMER_ID)
 
     def _nobody(self, as_of: dt.date) -> ChurnmlError:

@@ -67,7 +67,9 @@ def uncovered(histories: Histories) -> list[Finding]:
         if len(gaps) and gaps.max() > max(_GAP_DAYS, _GAP_FACTOR * usual):
             at = int(gaps.argmax())
             start, end = _date(found[at]) + dt.timedelta(days=1), _date(found[at + 1]) - dt.timedelta(days=1)
-            findings.append(Finding(table, event, "gap", {"start": start, "end": end, "days": int(gaps[at]) - 1}))
+            findings.append(
+                Finding(table, event, "gap", {"start": start, "end": end, "days": int(gaps[at]) - 1, "usual": usual})
+            )
     return findings
 
 

@@ -170,7 +170,6 @@ def _connected(config: Config) -> Iterator[Histories]:
                 "TimeZone = 'UTC'",
                 "preserve_insertion_order = false",
                 "python_enable_replacements = false",
-                "enable_progress_bar = false",
             ):
                 con.raw_sql(f"SET {setting}")
             yield Histories(config, con)

@@ -182,8 +182,10 @@ def _query(con: duckdb.DuckDBPyConnection, table: str, sql: str, folder: Path) -
 
 def _excel_in_query(con: duckdb.DuckDBPyConnection, table: str, folder: Path, call: re.Match[str]) -> str:
     path, sheet = (None if text is None else text.replace("''", "'") for text in call.group("path", "sheet"))
-    (found,) = files_of(table, Source(path=path), folder)
-    return _frame(con, f"{table}_{call.start()}", _excel(table, found, sheet))
+    found = files_of(table, Source(path=path), folder)
+    if len(found) > 1:
+        raise ChurnmlError(f"tables.{table}: read_xlsx('{path}') stands for {len(found)} files", "name one file")
+    return _frame(con, f"{table}_{call.start()}", _excel(table, found[0], sheet))
 
 
 def _frame(con: duckdb.DuckDBPyConnection, table: str, data: Any) -> str:
