@@ -19,7 +19,6 @@ NOT_ASKED_OF_ONE_LINERS = {"PR01", "RT01"}
 def public_names():
     for module in pkgutil.walk_packages(churnml.__path__, "churnml."):
         loaded = importlib.import_module(module.name)
-        yield module.name
         for name, thing in vars(loaded).items():
             if name.startswith("_") or getattr(thing, "__module__", None) != module.name:
                 continue

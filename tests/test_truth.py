@@ -79,8 +79,8 @@ def auc_of(column, churned):
         rates = pd.Series(churned[half]).groupby(column[half].fillna("").to_numpy()).mean()
         column, churned = column[~half].fillna("").map(rates), churned[~half]
     best = 0.5
-    for filled in (-np.inf, np.inf):
-        numbers = np.nan_to_num(column.to_numpy(dtype=float), nan=filled, posinf=1e300, neginf=-1e300)
+    for filled in (-1e300, 1e300):
+        numbers = np.nan_to_num(column.to_numpy(dtype=float), nan=filled)
         auc = roc_auc_score(churned, numbers)
         best = max(best, auc, 1 - auc)
     return best
