@@ -12,6 +12,7 @@ BIN := .venv/bin
 	touch $@
 
 demo: .venv/ready
+	rm -rf demo
 	$(BIN)/churnml demo --out demo
 
 test: .venv/ready

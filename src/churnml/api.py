@@ -16,7 +16,8 @@ from churnml.asof import parse_as_of
 from churnml.config import Config, ConfigLike, load_config
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction.catalogue import catalogue, layout_of
-from churnml.files import atomic_file, require_folder
+from churnml.files import atomic_file, require_folder, require_writable
+from churnml.labels.outcome import is_observed
 from churnml.simulator import SimulationSummary, continue_simulation
 from churnml.simulator import simulate as _simulate
 from churnml.snapshots.leaks import ENOUGH_OF_EACH, leaking_columns
@@ -31,6 +32,7 @@ from churnml.tables.histories import (
     refuse_too_many_bad,
 )
 from churnml.tables.personal import doubtful_personal
+from churnml.tables.sources import files_of
 from churnml.wording import Language, say
 
 __all__ = ["ChurnmlError", "catalog", "check", "demo", "features", "init", "load_config", "simulate"]
@@ -179,7 +181,8 @@ def check(config: ConfigLike, *, strict: bool = True, progress: bool = False) ->
     """
     with open_histories(load_config(config), strict=strict, progress=progress) as histories:
         enough, missing = readiness(histories)
-        findings = [*doubtful_personal(histories), *_leaks(histories), *uncovered(histories), *missing]
+        leaks = _leaks(histories) if is_observed(histories) else []
+        findings = [*doubtful_personal(histories), *leaks, *uncovered(histories), *missing]
         return CheckReport(dict(histories.reports), findings, enough)
 
 
@@ -261,7 +264,7 @@ def features(
     if not dates:
         raise ChurnmlError("no as-of date is given", "give at least one: --as-of 2024-03-01")
     if out is not None:
-        require_folder(Path(out))
+        _refuse_to_overwrite(settings, Path(out))
     with open_histories(settings, progress=progress) as histories:
         panel = Panel(histories, dates, labels=labels)
         if out is None:
@@ -269,6 +272,15 @@ def features(
         rows = panel.write(Path(out), progress=progress)
         written = [str(day) for day in panel.dates]
         return {"rows": rows, "columns": len(panel.schema), "dates": written, "out": str(out)}
+
+
+def _refuse_to_overwrite(config: Config, out: Path) -> None:
+    require_writable(out)
+    for name, source in config.tables.given().items():
+        if source.path is not None and out.resolve() in [
+            file.resolve() for file in files_of(name, source, config.folder)
+        ]:
+            raise ChurnmlError(f"{out} is the source of table {name}", "name another file to write", file=str(out))
 
 
 def _refuse_unbuilt(config: Config, engine: str) -> None:

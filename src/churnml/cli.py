@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -23,12 +25,17 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and leave with its exit status: 0 done, 2 something the user can mend, 1 anything else."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by whoever started us
+            setattr(sys, stream, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the process lives
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         churnml.main(given, prog_name="churnml", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as left:
         sys.exit(left.exit_code)
+    except click.exceptions.NoArgsIsHelpError:
+        _fail("a command is missing (churnml --help lists them)", MENDABLE, given)
     except click.ClickException as error:
         _fail(f"{error.format_message()}{_help_of(error)}", MENDABLE, given)
     except ChurnmlError as error:
@@ -39,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stderr.close()
         sys.exit(FAILED)
     except Exception as error:
+        if str(error) == "Query interrupted":  # DuckDB's word for Ctrl-C
+            _fail("interrupted; nothing is left half-written", FAILED, given)
         status, text = _unforeseen(error)
         _fail(text, status, given)
     sys.exit(DONE)

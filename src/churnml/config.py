@@ -305,8 +305,10 @@ def load_config(config: ConfigLike) -> Config:
         raise ChurnmlError(f"the configuration {config} cannot be read ({error})", "name a YAML file") from error
     try:
         content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader that refuses duplicate keys
-    except yaml.YAMLError as error:
-        raise ChurnmlError(f"{config} is no YAML ({error})", "mend the line") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        told = f"{getattr(error, 'problem', error)}{f', line {mark.line + 1}' if mark else ''}"
+        raise ChurnmlError(f"{config} is no YAML ({told})", "mend the line") from None
     if not isinstance(content, dict):
         raise ChurnmlError(f"{config} holds no keys", "churnml init DIR writes a configuration to fill in")
     return _checked(content, path.parent, str(config))

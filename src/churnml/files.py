@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from churnml.errors import ChurnmlError
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_IN_WORK: set[Path] = set()  # what this process is writing
 
 
 @contextlib.contextmanager
@@ -30,11 +35,9 @@ def atomic_file(target: Path) -> Iterator[Path]:
     Raises
     ------
     ChurnmlError
-        If the folder does not exist, the target is a folder, or the disk refuses.
+        If the folder does not exist, the target is no plain file, or the disk refuses.
     """
-    require_folder(target)
-    if target.is_dir():
-        raise ChurnmlError(f"{target} is a folder", "name a file to write", file=str(target))
+    require_writable(target)
     with _part_beside(target) as part:
         yield part
         with part.open("rb") as written:
@@ -67,13 +70,33 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     with _part_beside(target) as part:
         part.mkdir()
         yield part
-        part.replace(target)
+        try:
+            part.replace(target)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            for made in sorted(part.iterdir(), reverse=True):  # a folder that somebody works in cannot be replaced
+                made.replace(target / made.name)
 
 
 def require_folder(target: Path) -> None:
-    """Raise if the folder that a file is to be written to does not exist."""
-    if not target.absolute().parent.is_dir():
-        raise ChurnmlError(f"the folder {target.absolute().parent} does not exist", "make it first", file=str(target))
+    """Raise if the folder that a file or folder is to lie in does not exist."""
+    parent = target.absolute().parent
+    if not parent.is_dir():
+        raise ChurnmlError(f"the folder {parent} does not exist", "make it first", file=str(target))
+
+
+def require_writable(target: Path) -> None:
+    """Raise if a file cannot be put there: no such folder, a folder, a device, a name that is too long."""
+    require_folder(target)
+    try:
+        mode = target.stat().st_mode if target.exists() else stat.S_IFREG
+    except OSError as error:
+        raise ChurnmlError(f"{target} cannot be written ({error.strerror})", "name another file") from None
+    if stat.S_ISDIR(mode):
+        raise ChurnmlError(f"{target} is a folder", "name a file to write", file=str(target))
+    if not stat.S_ISREG(mode):
+        raise ChurnmlError(f"{target} is no plain file", "name a file to write", file=str(target))
 
 
 @contextlib.contextmanager
@@ -82,17 +105,19 @@ def _part_beside(target: Path) -> Iterator[Path]:
     try:
         for stale in target.parent.iterdir():
             found = re.fullmatch(rf"\.{re.escape(target.name)}\.(\d+)\.[0-9a-f]{{8}}\.part", stale.name)
-            if found and not _alive(int(found[1])):
+            if found and stale not in _IN_WORK and not _in_work_elsewhere(int(found[1])):
                 _remove(stale)
         part = target.parent / f".{target.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.part"
+        _IN_WORK.add(part)
         try:
             yield part
         finally:
+            _IN_WORK.discard(part)
             _remove(part)
     except OSError as error:
         raise ChurnmlError(
             f"{target} cannot be written ({error.strerror or error})",
-            "free space on the disk or name a place that can be written",
+            "free space" if error.errno in _NO_SPACE else "name a place that can be written",
             file=str(target),
         ) from error
 
@@ -104,7 +129,9 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _alive(pid: int) -> bool:
+def _in_work_elsewhere(pid: int) -> bool:
+    if pid == os.getpid():  # what a killed run left, whose number this process was given again
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -38,6 +38,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "there is not one row from {start} to {end} ({days} days), the longest gap; most days with rows lie {usual} apart or less",
         "{start} 至 {end}（{days} 天）没有任何一行，为最长的空档；通常相隔不超过 {usual} 天",
     ),
+    "not_observed": (
+        "nothing tells until when outcomes are known: set label.observed_until",
+        "无法得知结果已知到何时：请设置 label.observed_until",
+    ),
     "no_outcome": (
         "no as-of date has a known outcome: outcomes are known until {until:%Y-%m-%d}, so a date may be {latest} at the latest; "
         "histories begin {first}",

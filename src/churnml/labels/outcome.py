@@ -37,11 +37,8 @@ def observed_until(histories: Histories) -> dt.datetime:
     """
     label = histories.config.label
     until = label.observed_until
-    if until is not None:
-        if until.tzinfo is not None:
-            until = until.astimezone(ZoneInfo(histories.config.timezone)).replace(tzinfo=None)
-    else:
-        tables = [label.activity] if label.mode == "inactive" else ["usage", "bills"]
+    if until is None:
+        tables = _telling(histories)
         latest = [moment for table in tables if (moment := histories.last_event(table)) is not None]
         if not latest:
             raise ChurnmlError(
@@ -50,7 +47,20 @@ def observed_until(histories: Histories) -> dt.datetime:
                 key="label.observed_until",
             )
         until = _next_day(min(latest))
+    elif until.tzinfo is not None:
+        until = until.astimezone(ZoneInfo(histories.config.timezone)).replace(tzinfo=None)
     return until - label.settle_days * DAY
+
+
+def is_observed(histories: Histories) -> bool:
+    """Tell whether there is anything that tells until when outcomes are known."""
+    configured = histories.config.label.observed_until is not None
+    return configured or any(histories.last_event(table) is not None for table in _telling(histories))
+
+
+def _telling(histories: Histories) -> list[str]:
+    label = histories.config.label
+    return [label.activity] if label.mode == "inactive" else ["usage", "bills"]
 
 
 def outcome_window(histories: Histories, as_of: dt.date) -> Span:

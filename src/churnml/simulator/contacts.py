@@ -130,6 +130,14 @@ def _read(file: Path) -> pd.DataFrame:
         if missing:
             raise ChurnmlError(f"{file} has no column {', '.join(missing)}", remedy, file=str(file), column=missing)
         return pd.DataFrame(table.select(_ASSIGNMENTS.names).cast(_ASSIGNMENTS).to_pandas())
+    except pa.ArrowInvalid as error:
+        if file.read_bytes()[:4] == b"PAR1":
+            raise ChurnmlError(
+                f"{file}: a column of {', '.join(_ASSIGNMENTS.names)} has a wrong type ({error})",
+                remedy,
+                file=str(file),
+            ) from error
+        raise ChurnmlError(f"{file} is not a Parquet file", remedy, file=str(file)) from error
     except (pa.ArrowException, OSError) as error:
         raise ChurnmlError(
             f"{file} is not a Parquet file that can be read", "write it again", file=str(file)

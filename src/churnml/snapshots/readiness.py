@@ -8,7 +8,7 @@ from typing import Any
 
 from churnml.asof import DAY, dates_between
 from churnml.columns import CHURNED
-from churnml.labels.outcome import churned, observed_until
+from churnml.labels.outcome import churned, is_observed, observed_until
 from churnml.population import at_risk
 from churnml.tables.coverage import Finding
 from churnml.tables.histories import Histories
@@ -75,6 +75,8 @@ def readiness(histories: Histories) -> tuple[bool, list[Finding]]:
     findings : list of Finding
         What is missing, and which longer horizon would do.
     """
+    if not is_observed(histories):
+        return False, [Finding(None, None, "not_observed", {})]
     label = histories.config.label
     gap = label.lead_days + label.horizon_days
     dates = usable_dates(histories)

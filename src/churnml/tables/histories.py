@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import ibis
 import ibis.expr.types as ir
+import pyarrow.parquet as pq
 
 from churnml.columns import CUSTOMER_ID, REASON
 from churnml.config import Config, Table
@@ -22,7 +23,7 @@ from churnml.progress import track
 from churnml.tables import checks, known, unchanged
 from churnml.tables.reading import Reading, readings, renamed, typed
 from churnml.tables.schema import SCHEMAS, Schema
-from churnml.tables.sources import open_source, quoted, text_literal
+from churnml.tables.sources import open_source, quoted, unreadable
 
 
 @dataclass(frozen=True)
@@ -237,14 +238,12 @@ def _readable(table: str, source: Table) -> Iterator[None]:
     """Turn what DuckDB says of a source into an error that names the table."""
     try:
         yield
+    except duckdb.OutOfMemoryException:
+        raise
     except duckdb.Error as error:
-        where = source.path or ("its sql" if source.sql else "its data")
-        raise ChurnmlError(
-            f"table {table}: {where} cannot be read ({str(error).splitlines()[0]})",
-            "mend or replace it",
-            table=table,
-            file=source.path,
-        ) from error
+        if "Could not write" in str(error):  # what does not fit into memory is written to the disk
+            raise
+        raise unreadable(table, source, error) from error
 
 
 def _describing(schema: Schema, columns: list[Reading], config: Config) -> dict[str, str]:
@@ -357,8 +356,10 @@ def _quarantine(con: Any, target: Path, checked: ir.Table) -> None:
     except OSError as error:
         raise ChurnmlError(f"{target.parent} cannot be made ({error.strerror})", "mend state.folder") from error
     bad = con.compile(checked.filter(checked[REASON].notnull()).select(REASON, "_raw"))
-    with atomic_file(target) as part:
-        con.raw_sql(f"COPY (SELECT {REASON}, _raw.* FROM ({bad})) TO {text_literal(str(part))} (FORMAT parquet)")
+    rows = con.con.execute(f"SELECT {REASON}, _raw.* FROM ({bad})").to_arrow_reader()
+    with atomic_file(target) as part, pq.ParquetWriter(part, rows.schema, compression="zstd") as writer:
+        for batch in rows:
+            writer.write_batch(batch)
 
 
 def _has_versions(accepted: ir.Table, schema: Schema) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 
 import duckdb
@@ -16,6 +17,9 @@ from churnml.tables.sources import quoted, text_literal
 # the offset, ISO 8601 does not.
 _OFFSET = r"(\d:\d{2}(:\d{2}(\.\d+)?)?)\s*([Zz]|[+-]\d{2}(:?\d{2})?)$"
 _OFFSET_WITHOUT_SECONDS = r"([T ]\d{1,2}:\d{2})([Zz]|[+-]\S*)$"
+
+# What pandas writes into a Parquet file for the index of a frame.
+_PANDAS_INDEX = r"__index_level_\d+__"
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"}
 _HUGE = {"HUGEINT", "UHUGEINT"}
@@ -82,14 +86,24 @@ def renamed(con: duckdb.DuckDBPyConnection, schema: Schema, source: Table, relat
     ChurnmlError
         If a mapped or required column is not there.
     """
-    theirs = {row[0]: row[1] for row in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
+    described = con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+    theirs = {row[0]: row[1] for row in described if not re.fullmatch(_PANDAS_INDEX, row[0])}
     for ours, given in source.columns.items():
         if given not in theirs:
             raise _no_column(schema.name, given, list(theirs), f"mend tables.{schema.name}.columns.{ours}")
     taken = set(source.columns.values())
     mapped = {**{name: name for name in theirs if name not in taken}, **source.columns}
+    unknown = [ours for ours in source.columns if ours not in schema.names]
     for column in schema.columns:
         if column.required and column.name not in mapped:
+            meant = difflib.get_close_matches(column.name, unknown, n=1)
+            if meant:
+                raise ChurnmlError(
+                    f"tables.{schema.name}.columns: {meant[0]} is no name of ours",
+                    f"did you mean {column.name}? write our name first, then yours",
+                    table=schema.name,
+                    column=meant[0],
+                )
             raise _no_column(
                 schema.name,
                 column.name,
@@ -136,6 +150,7 @@ def readings(
     ChurnmlError
         If a column holds a type that cannot be what it should.
     """
+    types = _without_null_types(con, schema, query, types)
     named = [
         _read(schema, column.name, column.kind, types[column.name], timezone)
         if column.name in types
@@ -224,6 +239,19 @@ def _out_of_range(time: str) -> str:
 def _lost(value: str, column: str, sql_type: str) -> str:
     there = f"TRIM({column}) <> ''" if sql_type == "VARCHAR" else f"{column} IS NOT NULL"
     return f"(COALESCE({there}, false) AND ({value}) IS NULL)"
+
+
+def _without_null_types(
+    con: duckdb.DuckDBPyConnection, schema: Schema, query: str, types: dict[str, str]
+) -> dict[str, str]:
+    """Return the types, text for columns of ours that hold only nulls: DuckDB calls the type of nothing INTEGER."""
+    asked = [column.name for column in schema.columns if column.kind != "number"]
+    doubtful = [name for name in asked if types.get(name) == "INTEGER"]
+    if not doubtful:
+        return types
+    counted = ", ".join(f"EXISTS (SELECT 1 FROM ({query}) WHERE {quoted(name)} IS NOT NULL)" for name in doubtful)
+    found = con.execute(f"SELECT {counted}").fetchone() or ()
+    return types | {name: "VARCHAR" for name, there in zip(doubtful, found, strict=True) if not there}
 
 
 def _numbers(con: duckdb.DuckDBPyConnection, schema: Schema, query: str, names: list[str]) -> set[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import datetime as dt
 import glob
+import gzip
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -82,14 +84,42 @@ def open_source(con: duckdb.DuckDBPyConnection, table: str, source: Table, folde
             return _query(con, table, source.sql, folder), False
         return _files(con, table, source, folder)
     except (duckdb.Error, sqlite3.Error, python_calamine.CalamineError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        where = source.path or ("its sql" if source.sql else "its data")
-        raise ChurnmlError(
-            f"table {table}: {where} cannot be read ({reason})",
-            "mend or replace it",
-            table=table,
-            file=source.path,
-        ) from error
+        raise unreadable(table, source, error) from error
+
+
+def unreadable(table: str, source: Source, error: Exception) -> ChurnmlError:
+    """Return the error of a source that cannot be read, with what is wrong but without the data of any row."""
+    lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
+    told = [line for line in lines[1:] if re.match("Expected Number of Columns|Invalid unicode", line)]
+    where = source.path or ("its sql" if source.sql else "its data")
+    return ChurnmlError(
+        f"table {table}: {where} cannot be read ({', '.join([lines[0], *told])})",
+        "mend or replace it",
+        table=table,
+        file=source.path,
+    )
+
+
+def _csv(table: str, path: Path) -> str:
+    """Return what reads one text file, every column as text.
+
+    The first line says what the file is: were it guessed from all of them, one bad line would make it another.
+    """
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+    except UnicodeDecodeError as error:
+        raise ChurnmlError(f"table {table}: {path} is not in UTF-8", "convert it", table=table) from error
+    delimiter = max(",;\t|", key=first.count)
+    names = next(csv.reader([first], delimiter=delimiter), [])
+    if not any(names):
+        raise ChurnmlError(f"table {table}: {path} has no line of column names", "add one", table=table, file=str(path))
+    columns = ", ".join(f"{text_literal(name)}: 'VARCHAR'" for name in names)
+    return (
+        f"read_csv({text_literal(str(path))}, auto_detect = false, header = true, delim = {text_literal(delimiter)},"
+        f" quote = '\"', escape = '\"', columns = {{{columns}}})"
+    )
 
 
 def files_of(table: str, source: Source, folder: Path) -> list[Path]:
@@ -144,7 +174,7 @@ def _files(con: duckdb.DuckDBPyConnection, table: str, source: Source, folder: P
         relation = f"{quoted(_attached(con, table, paths[0]))}.{inside}"
         untyped = False
     elif suffix in _TEXT_FILES:
-        relation = f"read_csv({listed}, all_varchar = true, header = true, union_by_name = true)"
+        relation = "(" + " UNION ALL BY NAME ".join(f"SELECT * FROM {_csv(table, path)}" for path in paths) + ")"
         untyped = True
     else:
         relation = f"read_parquet({listed}, union_by_name = true)"
@@ -242,7 +272,9 @@ def _typed_cells(cells: list[Any]) -> pa.Array:
 
 
 def _sqlite(con: duckdb.DuckDBPyConnection, table: str, path: Path, name: str) -> str:
-    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as file:
+    with contextlib.closing(
+        sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+    ) as file:
         cursor = file.execute(f"SELECT * FROM {quoted(name)}")
         chunks = iter(lambda: cursor.fetchmany(_CHUNK), [])
         return _cells(con, table, [column[0] for column in cursor.description], chunks)
