@@ -306,7 +306,7 @@ def load_config(config: ConfigLike) -> Config:
     try:
         content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader that refuses duplicate keys
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
+        mark = getattr(error, "context_mark", None) or getattr(error, "problem_mark", None)
         told = f"{getattr(error, 'problem', error)}{f', line {mark.line + 1}' if mark else ''}"
         raise ChurnmlError(f"{config} is no YAML ({told})", "mend the line") from None
     if not isinstance(content, dict):
