@@ -16,7 +16,7 @@ demo: .venv/ready
 	$(BIN)/churnml demo --out demo
 
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: .venv/ready
 	$(BIN)/ruff check .

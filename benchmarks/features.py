@@ -1,8 +1,8 @@
 """Core features of a large operator: churnml against hand-written two-stage DuckDB SQL of the same columns.
 
 Run it with ``make bench``; it writes benchmarks/results/features.md. Both sides run in processes of their own, read the
-same Parquet files, compute every core feature as of one date and write one Parquet file; the CPU time of imports is left
-out of both. The first run of churnml reads every row once more, to check it; later runs find the files unchanged.
+same Parquet files, compute every core feature as of one date and write one Parquet file; the CPU time of imports is
+left out of both. The first run of churnml reads every row once more, to check it; later runs find the files unchanged.
 """
 
 import argparse
@@ -53,7 +53,9 @@ def hand_written(folder: Path, *, distinct: bool) -> str:
     interval = " ".join(f"WHEN used_at >= {end} - INTERVAL {edge} DAY THEN {n}" for n, edge in enumerate(edges))
     inside = {window: edges.index(window) for window in WINDOWS}
     day = "(CAST(used_at AS DATE) - DATE '1970-01-01')"
-    days, count = (f"count(DISTINCT {day})", "d") if distinct else (f"bit_or(1::BIGINT << ({day} % 62))", "bit_count(d)")
+    days, count = (
+        (f"count(DISTINCT {day})", "d") if distinct else (f"bit_or(1::BIGINT << ({day} % 62))", "bit_count(d)")
+    )
     partial = ", ".join(f"sum({name}) AS {name}" for name in MEASURES)
     sums = [
         f"coalesce(sum({name}) FILTER (k <= {number}), 0)::DOUBLE AS usage_{name}_sum_{window}d"
@@ -93,6 +95,7 @@ def measured(side: str, folder: Path) -> dict[str, float]:
     out = folder / f"{side}.parquet"
     if side == "churnml":
         import ibis
+
         from churnml import api
 
         ibis.duckdb.connect().disconnect()
@@ -117,7 +120,9 @@ def largest_difference(folder: Path) -> float:
     """Return the largest relative difference between the two sides' numbers; raise where their nulls differ."""
     import pandas as pd
 
-    ours, theirs = (pd.read_parquet(folder / f"{side}.parquet").set_index("customer_id") for side in ("churnml", "bits"))
+    ours, theirs = (
+        pd.read_parquet(folder / f"{side}.parquet").set_index("customer_id") for side in ("churnml", "bits")
+    )
     columns = [name for name in theirs.columns if name.startswith("usage_")]
     ours, theirs = ours.loc[theirs.index, columns].astype(float), theirs[columns].astype(float)
     if not (ours.isna() == theirs.isna()).all(axis=None):

@@ -44,9 +44,9 @@ def config_of(tables, settings, folder):
 @contextmanager
 def opened(tables, settings, folder):
     """Open an operator at the moment that the settings call now."""
-    with mock.patch.object(Config, "now", lambda self: settings.now):
-        with open_histories(config_of(tables, settings, folder)) as found:
-            yield found
+    now = mock.patch.object(Config, "now", return_value=settings.now)
+    with now, open_histories(config_of(tables, settings, folder)) as found:
+        yield found
 
 
 def panel(found, as_of, *, labels=True):
@@ -71,10 +71,10 @@ def differences(got, expected):
     """List (customer, column, got, expected) wherever the panel and the oracle differ."""
     assert set(got.index) == set(expected), "not the same customers"
     return [
-        (customer, name, got.at[customer, name], value)
+        (customer, name, got.loc[customer, name], value)
         for customer, row in expected.items()
         for name, value in row.items()
-        if not agrees(got.at[customer, name], value)
+        if not agrees(got.loc[customer, name], value)
     ]
 
 

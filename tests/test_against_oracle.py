@@ -1,4 +1,4 @@
-"""Every feature and label of the contract equals a slow, obvious oracle, to 1e-9, on histories that nobody would wish for."""
+"""Every feature and label of the contract equals a slow, obvious oracle, to 1e-9, on histories that nobody wants."""
 
 import tempfile
 
