@@ -96,7 +96,12 @@ def _print(result: Any, text: str, *, as_json: bool) -> None:
     click.echo(json.dumps(result, ensure_ascii=False, default=str) if as_json else text)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _InFlowOrder(click.Group):
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_InFlowOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="churnml")
 def churnml() -> None:
     """Who is about to leave, what each customer is worth, and whether keeping them paid.
@@ -108,11 +113,13 @@ def churnml() -> None:
 
 @churnml.command()
 @click.option("--out", default="churnml-demo", show_default=True, help="The folder to make.")
-@click.option("--customers", type=click.IntRange(min=100), default=20_000, show_default=True)
+@click.option("--customers", type=click.IntRange(min=1), default=20_000, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @_common
 def demo(out: str, customers: int, seed: int, lang: Language, as_json: bool) -> None:
-    r"""Show the whole of it on a simulated operator: histories, checks, features as of a date.
+    """Show all of it on a simulated operator.
+
+    Simulates histories, checks them, and makes features and labels as of three dates.
 
     \b
     Example: churnml demo --out demo --customers 5000
@@ -132,14 +139,15 @@ def demo(out: str, customers: int, seed: int, lang: Language, as_json: bool) -> 
 @click.option("--out", help="The folder to make.")
 @click.option("--continue", "continue_folder", metavar="DIR", help="Go on with this simulated operator instead.")
 @click.option("--assignments", metavar="FILE", help="With --continue: who is treated with which offer (Parquet).")
-@click.option("--customers", type=click.IntRange(min=100), default=20_000, show_default=True, help="At the start.")
+@click.option("--customers", type=click.IntRange(min=1), default=20_000, show_default=True, help="At the start.")
 @click.option("--months", type=click.IntRange(min=1), default=18, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @_common
 def simulate(lang: Language, as_json: bool, **arguments: Any) -> None:
-    r"""Write the tables of a simulated operator, with a churnml.yaml for them; the truth goes to DIR/truth/.
+    """Simulate an operator, or its next months.
 
-    The same seed gives the same bytes. With --continue, the following months are appended, under the assignments given.
+    Writes its tables, with a churnml.yaml for them; the truth goes to DIR/truth/. The same seed gives the
+    same bytes. With --continue, the following months are appended, under the assignments given.
 
     \b
     Example: churnml simulate --out operator --customers 2000 --seed 1
@@ -155,7 +163,9 @@ def simulate(lang: Language, as_json: bool, **arguments: Any) -> None:
 @click.argument("folder", metavar="DIR")
 @_common
 def init(folder: str, lang: Language, as_json: bool) -> None:
-    r"""Write a commented churnml.yaml to DIR, to fill in with your own tables.
+    """Write a configuration to fill in.
+
+    A commented churnml.yaml, in DIR, that maps your own tables onto ours.
 
     \b
     Example: churnml init operator
@@ -170,9 +180,10 @@ def init(folder: str, lang: Language, as_json: bool) -> None:
 @click.argument("config")
 @_common
 def check(config: str, lang: Language, as_json: bool) -> None:
-    r"""Tell what of the tables is usable, what went to quarantine and why, what will hurt, whether there is enough.
+    """Tell what of your tables is usable.
 
-    Bad rows are written, as they came and with their reason, to quarantine/ in the state folder.
+    And what went to quarantine and why, what will hurt, and whether there is enough to train a model. Bad
+    rows are written, as they came and with their reason, to quarantine/ in the state folder.
 
     \b
     Example: churnml check operator/churnml.yaml
@@ -203,7 +214,7 @@ def check(config: str, lang: Language, as_json: bool) -> None:
 @click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True)
 @_common
 def features(lang: Language, as_json: bool, **arguments: Any) -> None:
-    r"""Write the panel: the features of every customer at risk at each as-of date.
+    """Make features of everyone at risk, as of dates.
 
     Only what was known before T is looked at. One row for each customer and date, keyed by customer_id and as_of.
 
@@ -220,7 +231,9 @@ def features(lang: Language, as_json: bool, **arguments: Any) -> None:
 @click.argument("config")
 @_common
 def catalog(config: str, lang: Language, as_json: bool) -> None:
-    r"""Explain every feature that your tables give: source, window, unit, type, meaning, plain words.
+    """Explain every feature that your tables give.
+
+    Its source, window, unit and type, what it means, and what to call it in plain words.
 
     \b
     Example: churnml catalog operator/churnml.yaml --lang zh
