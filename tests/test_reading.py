@@ -9,6 +9,7 @@ import pytest
 
 from churnml.config import load_config
 from churnml.errors import ChurnmlError
+from churnml.tables.doubtful import doubtful
 from churnml.tables.histories import open_histories
 
 CUSTOMERS = pd.DataFrame({"customer_id": ["a"], "signed_up_at": [pd.Timestamp("2020-01-01")]})
@@ -137,3 +138,29 @@ def test_unchanged_usage_is_not_counted_again_but_changed_usage_is(tmp_path):
         with opened(tmp_path, **tables) as histories:
             assert histories.reports["usage"].reasons == {"null customer_id": 1, "unknown customer": 1}
             assert len(rows_of(histories, "usage")) == 1
+
+
+def test_booleans_and_times_are_found_in_files_without_types(tmp_path):
+    (tmp_path / "customers.csv").write_text(
+        "customer_id,signed_up_at,vip,born,mixed,code\na,2020-01-01,true,1980-05-01,1980-05-01,2024-01\n"
+        "b,2020-01-01,FALSE,1990-01-01,true,2024-02\nc,2020-01-01,,,x,2024-03\n"
+    )
+    with opened(tmp_path, customers={"path": str(tmp_path / "customers.csv")}) as histories:
+        kinds = {"segment": "text", "vip": "boolean", "born": "time", "mixed": "text", "code": "text"}
+        assert histories.extras["customers"] == kinds
+        first = min(rows_of(histories, "customers"), key=lambda row: row["customer_id"])
+        assert (first["vip"], first["born"]) == (True, dt.datetime(1980, 5, 1))
+
+
+def test_numbers_with_decimal_commas_are_told_of(tmp_path):
+    (tmp_path / "usage.csv").write_text("customer_id;used_at;data_mb;cell\na;2024-01-01;1,5;x\na;2024-01-02;2,25;y\n")
+    usage = {"path": str(tmp_path / "usage.csv")}
+    with opened(tmp_path, usage=usage) as histories:
+        assert [(found.column, found.key) for found in doubtful(histories)] == [("data_mb", "no_number")]
+
+
+def test_a_column_called_as_ours_is_only_inside_does_no_harm(tmp_path):
+    customers = CUSTOMERS.assign(_raw="mine", reason="theirs", _good=1)
+    with opened(tmp_path, customers=customers) as histories:
+        assert rows_of(histories, "customers")[0]["_raw"] == "mine"
+        assert histories.extras["customers"].keys() >= {"_raw", "reason", "_good"}

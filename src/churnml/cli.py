@@ -10,12 +10,16 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from churnml.asof import DAY, parse_as_of
 from churnml.errors import ChurnmlError
 from churnml.wording import Language, say
+
+if TYPE_CHECKING:
+    from churnml.config import Config
 
 DONE, FAILED, MENDABLE = 0, 1, 2
 
@@ -90,6 +94,13 @@ def _common(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def _configured(path: str) -> Config:
+    """Read the configuration before anything that takes seconds to load."""
+    from churnml.config import load_config
+
+    return load_config(path)
 
 
 def _print(result: Any, text: str, *, as_json: bool) -> None:
@@ -188,11 +199,10 @@ def check(config: str, lang: Language, as_json: bool) -> None:
     \b
     Example: churnml check operator/churnml.yaml
     """
+    settings = _configured(config)
     from churnml import api
-    from churnml.config import load_config
     from churnml.printing import check_text
 
-    settings = load_config(config)
     report = api.check(settings, strict=False, progress=True)
     folder = settings.state_folder / "quarantine"
     _print(report.to_dict(lang), check_text(report, folder, lang), as_json=as_json)
@@ -221,9 +231,14 @@ def features(lang: Language, as_json: bool, **arguments: Any) -> None:
     \b
     Example: churnml features operator/churnml.yaml --as-of 2024-03-01 --as-of 2024-04-01 --out panel.parquet --labels
     """
+    settings = _configured(arguments.pop("config"))
+    dates = [parse_as_of(day) for day in arguments.pop("as_of")]
+    future = [str(day) for day in dates if day > settings.now().date() + DAY]
+    if future:
+        click.echo(say("future", lang, dates=", ".join(future)), err=True)
     from churnml import api
 
-    written = api.features(**arguments, progress=True)
+    written = api.features(settings, dates, **arguments, progress=True)
     _print(written, say("panel_written", lang, **{**written, "dates": len(written["dates"])}), as_json=as_json)
 
 
@@ -238,10 +253,11 @@ def catalog(config: str, lang: Language, as_json: bool) -> None:
     \b
     Example: churnml catalog operator/churnml.yaml --lang zh
     """
+    settings = _configured(config)
     from churnml import api
     from churnml.printing import catalog_text
 
-    table = api.catalog(config)
+    table = api.catalog(settings)
     _print(json.loads(table.to_json(orient="records")), catalog_text(table, lang), as_json=as_json)
 
 

@@ -3,7 +3,6 @@
 CUSTOMER_ID = "customer_id"
 AS_OF = "as_of"
 KNOWN_AT = "known_at"
-REASON = "reason"
 
 SIGNED_UP_AT = "signed_up_at"
 CHURNED_AT = "churned_at"

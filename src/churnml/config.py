@@ -125,6 +125,13 @@ class Label(Section):
     observed_until: dt.datetime | None = None
     settle_days: Days = 0
 
+    @field_validator("observed_until")
+    @classmethod
+    def _is_of_our_time(cls, until: dt.datetime | None) -> dt.datetime | None:
+        if until is not None:
+            asof.parse_as_of(until.date())
+        return until
+
 
 class Value(Section):
     """What a customer brings."""
@@ -319,8 +326,19 @@ def _checked(content: dict[str, Any], folder: Path, origin: str) -> Config:
         raise _unknown_key(Config, (), "folder", origin)
     try:
         return Config.model_validate({**_with_environment(content), "folder": folder})
+    except RecursionError:
+        raise ChurnmlError(f"{origin} holds itself", "take the YAML alias out that leads back") from None
     except ValidationError as error:
         raise _explained(error, origin) from None
+
+
+_WORDS = {
+    "missing": "is missing",
+    "model_type": "holds no keys (a section that keeps every default is written {})",
+    "dict_type": "holds no keys",
+    "string_type": "is no text",
+    "invalid_key": "is a key that is no text",
+}
 
 
 def _explained(error: ValidationError, origin: str) -> ChurnmlError:
@@ -329,7 +347,7 @@ def _explained(error: ValidationError, origin: str) -> ChurnmlError:
     if problem["type"] == "extra_forbidden":
         return _unknown_key(Config, tuple(place), str(last), origin)
     where = ".".join(str(part) for part in (*place, last) if part != "")
-    what = "is missing" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+    what = _WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     given = problem["input"]
     shown = f" (given: {given!r})" if isinstance(given, str | int | float) and problem["type"] != "missing" else ""
     more = error.error_count() - 1

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +78,23 @@ def atomic_folder(target: Path) -> Iterator[Path]:
                 raise
             for made in sorted(part.iterdir(), reverse=True):  # a folder that somebody works in cannot be replaced
                 made.replace(target / made.name)
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Yield a folder for what does not fit into memory; what killed runs left of theirs is removed first."""
+    for stale in Path(tempfile.gettempdir()).glob("churnml-*-*"):
+        found = re.fullmatch(r"churnml-(\d+)-\w+", stale.name)
+        if found and stale not in _IN_WORK and not _in_work_elsewhere(int(found[1])):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(stale)
+    with tempfile.TemporaryDirectory(prefix=f"churnml-{os.getpid()}-") as name:
+        scratch = Path(name)
+        _IN_WORK.add(scratch)
+        try:
+            yield scratch
+        finally:
+            _IN_WORK.discard(scratch)
 
 
 def require_folder(target: Path) -> None:

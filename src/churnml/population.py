@@ -39,5 +39,5 @@ def at_risk(histories: Histories, as_of: dt.date) -> ir.Table:
         active = activity.filter(activity[SCHEMAS[label.activity].event] >= window.start)
         spells = spells.semi_join(active, CUSTOMER_ID)
     latest = ibis.row_number().over(group_by=spells[CUSTOMER_ID], order_by=spells[SIGNED_UP_AT].desc())
-    numbered = spells.mutate(_older=latest)
-    return numbered.filter(numbered["_older"] == 0).drop("_older")
+    numbered = spells.mutate(__older=latest)
+    return numbered.filter(numbered["__older"] == 0).drop("__older")

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from churnml.api import CheckReport
-from churnml.wording import Language, say
+from churnml.wording import Language, reason_in, say
 
 _WIDE = 200
 
@@ -25,7 +25,7 @@ def check_text(report: CheckReport, quarantine: Path, lang: Language) -> str:
     for name, found in report.tables.items():
         counts = [f"{count:,}" for count in (found.rows, found.accepted, found.quarantined)]
         span = [f"{moment:%Y-%m-%d}" if moment else "" for moment in (found.first, found.last)]
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in found.reasons.items())
+        reasons = ", ".join(f"{count:,} {reason_in(lang, reason)}" for reason, count in found.reasons.items())
         table.add_row(name, *counts, *span, reasons)
     lines = [_rendered(table)]
     if any(found.quarantined for found in report.tables.values()):

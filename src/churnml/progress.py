@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
@@ -38,5 +39,6 @@ def track(items: Iterable[Item], label: str, *, show: bool = True) -> Iterator[I
     else:
         total = f"/{len(items)}" if isinstance(items, Sized) else ""
         for number, item in enumerate(items, start=1):
-            print(f"{label} {number}{total}: {item}", file=sys.stderr, flush=True)  # noqa: T201
+            with contextlib.suppress(OSError):  # nobody reads it: no reason to stop
+                print(f"{label} {number}{total}: {item}", file=sys.stderr, flush=True)  # noqa: T201
             yield item

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 Language = Literal["en", "zh"]
@@ -30,6 +31,14 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "personal; if it is a number of another system, leave it out",
         "几乎每个客户的值都不同（{rows:,} 中有 {distinct:,} 个）：若为个人信息请列入 personal，若为其他系统编号请去掉",
     ),
+    "no_number": (
+        "it is text that looks like numbers written otherwise (decimal commas?), so it is no feature: convert it",
+        "此列是看起来像数字的文本（小数逗号？），因此不是特征：请转换",
+    ),
+    "future": (
+        "note: {dates} lies in the future: what will be known by then is not known yet",
+        "注意：{dates} 在未来，届时的数据现在还不知道",
+    ),
     "ends_early": (
         "its last row is of {last}, {days} days before the last row of {other}: later dates would see it empty",
         "最后一行是 {last}，比 {other} 的最后一行早 {days} 天：之后的日期会把它当作没有数据",
@@ -52,11 +61,13 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "{last}: {missing} more days of history are needed",
         "训练日期与测试日期须相隔 {gap} 天（提前期+观察期），结果已知的日期为 {first} 至 {last}：还需要 {missing} 天历史数据",
     ),
-    "few_churners": (
-        "{train:,} churners to train on ({need_train} are needed, {missing_train:,} are missing) and {test:,} to test on "
-        "({need_test} are needed, {missing_test:,} are missing)",
-        "可用于训练的离网客户 {train:,} 个（需要 {need_train}，还差 {missing_train:,}），可用于测试的 {test:,} 个"
-        "（需要 {need_test}，还差 {missing_test:,}）",
+    "few_to_train": (
+        "{found:,} churners to train on, {needed} are needed: {missing:,} are missing",
+        "可用于训练的离网客户 {found:,} 个，需要 {needed} 个，还差 {missing:,} 个",
+    ),
+    "few_to_test": (
+        "{found:,} churners to test on, {needed} are needed: {missing:,} are missing",
+        "可用于测试的离网客户 {found:,} 个，需要 {needed} 个，还差 {missing:,} 个",
     ),
     "longer_horizon": (
         "label.horizon_days: {days} would be enough ({train:,} churners to train on, {test:,} to test on)",
@@ -105,6 +116,29 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "  {panel}  特征面板，每个客户每个日期一行\n  churnml catalog {config}  每个特征的含义",
     ),
 }
+
+# What is said of bad rows, in Chinese: the reason's pattern, and what stands in its place.
+_REASONS = (
+    (r"null (.+)", r"\1 为空"),
+    (r"unreadable (.+)", r"\1 无法识别"),
+    (r"not finite (.+)", r"\1 不是有限数"),
+    (r"(.+) later than now", r"\1 晚于现在"),
+    (r"(.+) before (.+)", r"\1 早于 \2"),
+    (r"(.+) outside 1-5", r"\1 不在 1-5 之间"),
+    (r"unknown customer", "未知客户"),
+    (r"duplicate row", "重复行"),
+    (r"conflicting versions", "版本冲突"),
+    (r"overlapping spells", "在网期重叠"),
+)
+
+
+def reason_in(lang: Language, reason: str) -> str:
+    """Return the reason of a bad row in a language."""
+    if lang == "zh":
+        for pattern, words in _REASONS:
+            if re.fullmatch(pattern, reason):
+                return re.sub(pattern, words, reason)
+    return reason
 
 
 def say(key: str, lang: Language = "en", **facts: Any) -> str:

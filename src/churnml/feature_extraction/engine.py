@@ -69,13 +69,13 @@ def extract(
         rows = histories.known(table, start_of(as_of))
         for context in contexts.get(table, ()):
             rows = _with_context(rows, context)
-        names = {key: f"_m{number}_{position}" for position, key in enumerate(measures)}
+        names = {key: f"__m{number}_{position}" for position, key in enumerate(measures)}
         lasting = {names[key]: measure for key, measure in measures.items() if measure.how == "last"}
         merging = {names[key]: measure for key, measure in measures.items() if measure.how != "last"}
         parts = [_merged(rows, at, merging, as_of)] if merging else []
         parts += [_last(rows, at, measure, name, as_of) for name, measure in lasting.items()]
         for part in parts:
-            wide = wide.left_join(part, CUSTOMER_ID, rname=f"_right{len(wide.columns)}_{{name}}")
+            wide = wide.left_join(part, CUSTOMER_ID, rname=f"__right{len(wide.columns)}_{{name}}")
         columns |= names
     own = {name: wide[name] for name in population.columns}
     values = [_value(wide, own, feature, columns, as_of).name(feature.name) for feature in features]
@@ -153,14 +153,14 @@ def _merged(rows: ir.Table, at: str, measures: dict[str, Measure], as_of: dt.dat
     sources: dict[str, str] = {}
     for name, measure in measures.items():
         key = repr((measure.how, measure.value, measure.where))
-        sources[name] = sources.get(key) or f"_p{len(partials)}"
+        sources[name] = sources.get(key) or f"__p{len(partials)}"
         if key not in sources:
             sources[key] = sources[name]
             partials[sources[name]] = _partial(rows, measure)
-    stage = rows.group_by(CUSTOMER_ID, _interval=interval).agg(**partials)
+    stage = rows.group_by(CUSTOMER_ID, __interval=interval).agg(**partials)
     merged = {}
     for name, measure in measures.items():
-        inside = None if measure.window is None else stage["_interval"] <= edges.index(measure.window)
+        inside = None if measure.window is None else stage["__interval"] <= edges.index(measure.window)
         merged[name] = _merge(stage[sources[name]], measure, inside)
     return stage.group_by(CUSTOMER_ID).agg(**merged)
 

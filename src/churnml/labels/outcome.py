@@ -94,14 +94,14 @@ def churned(histories: Histories, population: ir.Table, as_of: dt.date) -> ir.Ta
         activity = histories.newest(label.activity)
         at = activity[SCHEMAS[label.activity].event]
         active = (
-            activity.filter(at >= window.start, at < window.end).select(CUSTOMER_ID).distinct().mutate(_active=True)
+            activity.filter(at >= window.start, at < window.end).select(CUSTOMER_ID).distinct().mutate(__active=True)
         )
         joined = population.left_join(active, CUSTOMER_ID)
-        return joined.select(CUSTOMER_ID, joined["_active"].isnull().cast("int64").name(CHURNED))
-    spells = histories.newest("customers").select(CUSTOMER_ID, SIGNED_UP_AT, _left=CHURNED_AT, _type=CHURN_TYPE)
+        return joined.select(CUSTOMER_ID, joined["__active"].isnull().cast("int64").name(CHURNED))
+    spells = histories.newest("customers").select(CUSTOMER_ID, SIGNED_UP_AT, __left=CHURNED_AT, __type=CHURN_TYPE)
     joined = population.left_join(spells, [CUSTOMER_ID, SIGNED_UP_AT])
-    left = joined["_left"]
-    asked_for = ibis.literal(True) if label.types is None else joined["_type"].isin(label.types).fill_null(False)
+    left = joined["__left"]
+    asked_for = ibis.literal(True) if label.types is None else joined["__type"].isin(label.types).fill_null(False)
     value = ibis.cases((left.isnull() | (left >= window.end), 0), ((left >= window.start) & asked_for, 1), else_=None)
     return joined.select(CUSTOMER_ID, value.cast("int64").name(CHURNED))
 
@@ -128,12 +128,12 @@ def value(histories: Histories, population: ir.Table, as_of: dt.date) -> ir.Tabl
     last_bill = histories.last_event("bills")
     if last_bill is None or span.end > _next_day(last_bill):
         return population.select(CUSTOMER_ID, ibis.null("float64").name(VALUE))
-    billed = _summed(histories, "bills", span, "_billed")
-    spent = _summed(histories, "costs", span, "_spent")
+    billed = _summed(histories, "bills", span, "__billed")
+    spent = _summed(histories, "costs", span, "__spent")
     joined = population.select(CUSTOMER_ID).left_join(billed, CUSTOMER_ID).drop(f"{CUSTOMER_ID}_right")
     joined = joined.left_join(spent, CUSTOMER_ID)
-    margin = joined["_billed"].fill_null(0.0) * histories.config.value.margin_rate
-    return joined.select(CUSTOMER_ID, (margin - joined["_spent"].fill_null(0.0)).name(VALUE))
+    margin = joined["__billed"].fill_null(0.0) * histories.config.value.margin_rate
+    return joined.select(CUSTOMER_ID, (margin - joined["__spent"].fill_null(0.0)).name(VALUE))
 
 
 def _summed(histories: Histories, table: str, span: Span, name: str) -> ir.Table:

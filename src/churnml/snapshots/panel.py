@@ -11,7 +11,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from churnml.asof import start_of
 from churnml.columns import AS_OF, CHURNED, CUSTOMER_ID, VALUE
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction.catalogue import ROW_CONTEXT, catalogue, layout_of
@@ -105,15 +104,18 @@ class Panel:
         return rows.order_by(CUSTOMER_ID)
 
     def _nobody(self, as_of: dt.date) -> ChurnmlError:
-        report = self.histories.reports["customers"]
-        span = f"customers signed up from {report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}"
-        label = self.histories.config.label
-        if label.mode == "inactive":
-            activity = self.histories.reports.get(label.activity)
-            if activity is None:
-                span += f", there is no table {label.activity}, which label.activity asks for"
-            elif activity.first and activity.last:
-                span += f", {label.activity} from {activity.first:%Y-%m-%d} to {activity.last:%Y-%m-%d}"
+        histories = self.histories
+        label = histories.config.label
+        tables = ["customers"] + ([label.activity] if label.mode == "inactive" else [])
+        missing = [table for table in tables if not histories.has(table)]
+        if missing:
+            return ChurnmlError(
+                f"nobody is at risk at {as_of}: there is no table {missing[0]}, which label.activity asks for",
+                "set label.activity to a table that is there",
+                date=str(as_of),
+            )
+        reports = {table: histories.reports[table] for table in tables}
+        spans = [f"{table} from {r.first:%Y-%m-%d} to {r.last:%Y-%m-%d}" for table, r in reports.items() if r.first]
         return ChurnmlError(
-            f"nobody is at risk at {as_of} ({span})", "choose another date", date=str(start_of(as_of).date())
+            f"nobody is at risk at {as_of} ({', '.join(spans)})", "choose another date", date=str(as_of)
         )

@@ -16,7 +16,7 @@ from churnml.tables.histories import Histories
 TRAIN_CHURNERS = 200
 TEST_CHURNERS = 50
 
-_LONGEST_HORIZON = 365
+_LONGER_HORIZONS = (90, 120, 180, 270, 365)
 _WARM_UP_DAYS = 30  # of history before the first as-of date
 
 
@@ -95,26 +95,25 @@ def readiness(histories: Histories) -> tuple[bool, list[Finding]]:
     split = _split(histories)
     if split.enough:
         return True, []
-    facts = {
-        "train": split.train,
-        "test": split.test,
-        "need_train": TRAIN_CHURNERS,
-        "need_test": TEST_CHURNERS,
-        "missing_train": max(0, TRAIN_CHURNERS - split.train),
-        "missing_test": max(0, TEST_CHURNERS - split.test),
-    }
-    return False, [Finding(None, None, "few_churners", facts), _longer(histories)]
+    findings = [
+        Finding(None, None, key, {"found": found, "needed": needed, "missing": needed - found})
+        for key, found, needed in (
+            ("few_to_train", split.train, TRAIN_CHURNERS),
+            ("few_to_test", split.test, TEST_CHURNERS),
+        )
+        if found < needed
+    ]
+    return False, [*findings, _longer(histories)]
 
 
 def _longer(histories: Histories) -> Finding:
-    days = histories.config.label.horizon_days
-    while (days := days + 30) <= _LONGEST_HORIZON:
-        label = histories.config.label.model_copy(update={"horizon_days": days})
-        config = histories.config.model_copy(update={"label": label})
+    now = histories.config.label
+    for days in (days for days in _LONGER_HORIZONS if days > now.horizon_days):
+        config = histories.config.model_copy(update={"label": now.model_copy(update={"horizon_days": days})})
         split = _split(replace(histories, config=config))
         if split.enough:
             return Finding(None, None, "longer_horizon", {"days": days, "train": split.train, "test": split.test})
-    return Finding(None, None, "no_horizon", {"days": _LONGEST_HORIZON})
+    return Finding(None, None, "no_horizon", {"days": max(now.horizon_days, _LONGER_HORIZONS[-1])})
 
 
 def _split(histories: Histories) -> Split:

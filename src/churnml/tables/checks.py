@@ -7,10 +7,13 @@ import datetime as dt
 import ibis
 import ibis.expr.types as ir
 
-from churnml.columns import CHURNED_AT, CUSTOMER_ID, KNOWN_AT, REASON, SIGNED_UP_AT
+from churnml.columns import CHURNED_AT, CUSTOMER_ID, KNOWN_AT, SIGNED_UP_AT
 from churnml.tables.known import known_from, latest_versions
-from churnml.tables.reading import Reading
+from churnml.tables.reading import RAW, Reading
 from churnml.tables.schema import Schema
+
+# The column that tells why a row is bad. A name with two underscores is no user's.
+REASON = "__reason__"
 
 DUPLICATE = "duplicate row"
 CONFLICT = "conflicting versions"
@@ -71,16 +74,16 @@ def with_version_reason(rows: ir.Table, schema: Schema) -> ir.Table:
     Of identical rows all but one are bad, of differing rows all. Rows without a key (a null ``row_id``) share none.
     """
     helpers = [name for name in rows.columns if name.endswith(("__unreadable", "__instant"))]
-    content = [name for name in rows.columns if name not in (KNOWN_AT, REASON, "_raw", *helpers)]
+    content = [name for name in rows.columns if name not in (KNOWN_AT, REASON, RAW, *helpers)]
     good = ibis.and_(rows[REASON].isnull(), *(rows[name].notnull() for name in schema.key))
-    rows = rows.mutate(_good=good, _from=known_from(rows, schema))
-    copies = ibis.row_number().over(group_by=["_good", "_from", *content], order_by=rows[KNOWN_AT].isnull())
-    rows = rows.mutate(_copy=rows["_good"] & (copies > 0), _single=rows["_good"] & (copies == 0))
-    at_one_time = rows.count().over(group_by=["_single", "_from", *schema.key])
-    at_no_time = rows.count().over(group_by=[rows["_single"], rows[KNOWN_AT].isnull(), *(rows[k] for k in schema.key)])
+    rows = rows.mutate(__good=good, __from=known_from(rows, schema))
+    copies = ibis.row_number().over(group_by=["__good", "__from", *content], order_by=rows[KNOWN_AT].isnull())
+    rows = rows.mutate(__copy=rows["__good"] & (copies > 0), __single=rows["__good"] & (copies == 0))
+    at_one_time = rows.count().over(group_by=["__single", "__from", *schema.key])
+    at_no_time = rows.count().over(group_by=[rows["__single"], rows[KNOWN_AT].isnull(), *(rows[k] for k in schema.key)])
     conflict = (at_one_time > 1) | (rows[KNOWN_AT].isnull() & (at_no_time > 1))
-    reason = ibis.cases((rows["_copy"], DUPLICATE), (rows["_single"] & conflict, CONFLICT))
-    return rows.mutate(rows[REASON].fill_null(reason).name(REASON)).drop("_good", "_from", "_copy", "_single")
+    reason = ibis.cases((rows["__copy"], DUPLICATE), (rows["__single"] & conflict, CONFLICT))
+    return rows.mutate(rows[REASON].fill_null(reason).name(REASON)).drop("__good", "__from", "__copy", "__single")
 
 
 def with_overlapping_spells(rows: ir.Table, schema: Schema) -> ir.Table:
@@ -90,10 +93,10 @@ def with_overlapping_spells(rows: ir.Table, schema: Schema) -> ir.Table:
     order = {"group_by": spells[CUSTOMER_ID], "order_by": spells[SIGNED_UP_AT]}
     ended = spells.end.max().over(rows=(None, -1), **order)
     next_start = spells[SIGNED_UP_AT].lead().over(**order)
-    spells = spells.mutate(_overlaps=(ended > spells[SIGNED_UP_AT]) | (next_start < spells.end))
-    overlapping = spells.filter(spells["_overlaps"]).drop("end")
+    spells = spells.mutate(__overlaps=(ended > spells[SIGNED_UP_AT]) | (next_start < spells.end))
+    overlapping = spells.filter(spells["__overlaps"]).drop("end")
     joined = rows.left_join(overlapping, [CUSTOMER_ID, SIGNED_UP_AT])
-    found = joined._overlaps.fill_null(False).ifelse(OVERLAP, ibis.null("string"))
+    found = joined.__overlaps.fill_null(False).ifelse(OVERLAP, ibis.null("string"))
     return joined.mutate(joined[REASON].fill_null(found).name(REASON)).select(rows.columns)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,13 +14,14 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow.parquet as pq
 
-from churnml.columns import CUSTOMER_ID, REASON
+from churnml.columns import CUSTOMER_ID
 from churnml.config import Config, Table
 from churnml.errors import ChurnmlError
-from churnml.files import atomic_file
+from churnml.files import atomic_file, scratch_folder
 from churnml.progress import track
 from churnml.tables import checks, known, unchanged
-from churnml.tables.reading import Reading, readings, renamed, typed
+from churnml.tables.checks import REASON
+from churnml.tables.reading import RAW, Reading, readings, renamed, typed
 from churnml.tables.schema import SCHEMAS, Schema
 from churnml.tables.sources import open_source, quoted, unreadable
 
@@ -164,8 +164,8 @@ def describe_tables(config: Config) -> dict[str, dict[str, str]]:
 
 @contextmanager
 def _connected(config: Config) -> Iterator[Histories]:
-    with tempfile.TemporaryDirectory(prefix="churnml-") as scratch:
-        con = ibis.duckdb.connect(temp_directory=scratch)
+    with scratch_folder() as scratch:
+        con = ibis.duckdb.connect(temp_directory=str(scratch))
         try:
             for setting in (
                 "TimeZone = 'UTC'",
@@ -226,7 +226,8 @@ def _open(histories: Histories, schema: Schema, source: Table) -> None:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in report.reasons.items()) or "it is empty"
         raise ChurnmlError(
             f"table customers: none of its {report.rows:,} rows can be used ({reasons})",
-            "mend the source or the mapping",
+            "mend the source or the mapping"
+            + (" (versions of a row need known_at)" if checks.CONFLICT in report.reasons else ""),
             table="customers",
             rows=report.rows,
             reasons=report.reasons,
@@ -355,8 +356,10 @@ def _quarantine(con: Any, target: Path, checked: ir.Table) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ChurnmlError(f"{target.parent} cannot be made ({error.strerror})", "mend state.folder") from error
-    bad = con.compile(checked.filter(checked[REASON].notnull()).select(REASON, "_raw"))
-    rows = con.con.execute(f"SELECT {REASON}, _raw.* FROM ({bad})").to_arrow_reader()
+    bad = con.compile(checked.filter(checked[REASON].notnull()).select(REASON, RAW))
+    fields = {name: "their_reason" if name == "reason" else name for name in checked[RAW].type().names}
+    raw = ", ".join(f"{RAW}.{quoted(name)} AS {quoted(shown)}" for name, shown in fields.items())
+    rows = con.con.execute(f"SELECT {REASON} AS reason, {raw} FROM ({bad})").to_arrow_reader()
     with atomic_file(target) as part, pq.ParquetWriter(part, rows.schema, compression="zstd") as writer:
         for batch in rows:
             writer.write_batch(batch)

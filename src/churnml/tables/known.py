@@ -24,8 +24,8 @@ def latest_versions(rows: ir.Table, schema: Schema) -> ir.Table:
     order = [known_from(rows, schema).desc(), rows[schema.event].desc()]
     rank = ibis.row_number().over(group_by=key, order_by=order)
     keyless = ibis.or_(*(column.isnull() for column in key))
-    numbered = rows.mutate(_newer=rank, _keyless=keyless)
-    return numbered.filter((numbered._newer == 0) | numbered._keyless).drop("_newer", "_keyless")
+    numbered = rows.mutate(__newer=rank, __keyless=keyless)
+    return numbered.filter((numbered.__newer == 0) | numbered.__keyless).drop("__newer", "__keyless")
 
 
 def known_at(rows: ir.Table, schema: Schema, instant: dt.datetime, *, has_versions: bool) -> ir.Table:

@@ -18,6 +18,11 @@ from churnml.tables.sources import quoted, text_literal
 _OFFSET = r"(\d:\d{2}(:\d{2}(\.\d+)?)?)\s*([Zz]|[+-]\d{2}(:?\d{2})?)$"
 _OFFSET_WITHOUT_SECONDS = r"([T ]\d{1,2}:\d{2})([Zz]|[+-]\S*)$"
 
+_DATE = r"^\s*\d{4}-\d{2}-\d{2}"
+
+# The row as it came, beside its typed values.
+RAW = "__raw__"
+
 # What pandas writes into a Parquet file for the index of a frame.
 _PANDAS_INDEX = r"__index_level_\d+__"
 
@@ -157,18 +162,18 @@ def readings(
         else Reading(column.name, column.kind, f"CAST(NULL AS {_sql_type(column.kind)})")
         for column in schema.columns
     ]
-    further = [name for name in types if schema.column(name) is None]
-    numbers = _numbers(con, schema, query, [name for name in further if types[name] == "VARCHAR"]) if untyped else set()
-    kinds = {name: "number" if name in numbers else _kind_of(types[name]) for name in further}
+    further = {name: _kind_of(types[name]) for name in types if schema.column(name) is None}
+    if untyped:
+        further |= _kinds_of_text(con, schema, query, [name for name, kind in further.items() if kind == "text"])
     return named + [
-        _read(schema, name, kind, types[name], timezone, extra=True) for name, kind in kinds.items() if kind is not None
+        _read(schema, name, kind, types[name], timezone, extra=True) for name, kind in further.items() if kind
     ]
 
 
 def typed(query: str, columns: list[Reading]) -> str:
     """Return the SELECT that reads every column.
 
-    Beside each value stand ``{name}__unreadable`` and ``{name}__instant`` where there is such a thing, and ``_raw``,
+    Beside each value stand ``{name}__unreadable`` and ``{name}__instant`` where there is such a thing, and ``__raw__``,
     the row as it came.
     """
     parts = []
@@ -178,7 +183,7 @@ def typed(query: str, columns: list[Reading]) -> str:
             parts.append(f"{column.unreadable} AS {quoted(column.name + '__unreadable')}")
         if column.instant:
             parts.append(f"{column.instant} AS {quoted(column.name + '__instant')}")
-    return f"SELECT {', '.join(parts)}, r AS _raw FROM ({query}) AS r"
+    return f"SELECT {', '.join(parts)}, r AS {RAW} FROM ({query}) AS r"
 
 
 def _read(schema: Schema, name: str, kind: Kind, sql_type: str, timezone: str, *, extra: bool = False) -> Reading:
@@ -254,19 +259,34 @@ def _without_null_types(
     return types | {name: "VARCHAR" for name, there in zip(doubtful, found, strict=True) if not there}
 
 
-def _numbers(con: duckdb.DuckDBPyConnection, schema: Schema, query: str, names: list[str]) -> set[str]:
-    """Return the text columns that are numbers: usage may hold unreadable ones, codes with leading zeros are none."""
+def _kinds_of_text(con: duckdb.DuckDBPyConnection, schema: Schema, query: str, names: list[str]) -> dict[str, Kind]:
+    """Find the numbers, booleans and times among columns of text.
+
+    Usage may hold some unreadable numbers, everything else is what all its values are. Codes with leading zeros are no
+    numbers.
+    """
     if not names:
-        return set()
+        return {}
     share = _MEASURE_SHARE if schema.name == "usage" else _ATTRIBUTE_SHARE
+    date = text_literal(_DATE)
     tests = ", ".join(
-        f"count(NULLIF(TRIM({quoted(name)}), '')), count(TRY_CAST({quoted(name)} AS DOUBLE)),"
-        f" count(*) FILTER (regexp_matches(TRIM({quoted(name)}), '^[+-]?0[0-9]'))"
-        for name in names
+        f"{{'there': count(NULLIF(TRIM({column}), '')), 'numbers': count(TRY_CAST({column} AS DOUBLE)),"
+        f" 'codes': count(*) FILTER (regexp_matches(TRIM({column}), '^[+-]?0[0-9]')),"
+        f" 'booleans': count(*) FILTER (lower(TRIM({column})) IN ('true', 'false')),"
+        f" 'times': count(TRY_CAST(TRIM({column}) AS TIMESTAMP)) FILTER (regexp_matches({column}, {date}))}}"
+        for column in map(quoted, names)
     )
-    counts = con.execute(f"SELECT {tests} FROM ({query})").fetchone() or ()
-    found = zip(names, counts[0::3], counts[1::3], counts[2::3], strict=True)
-    return {name for name, there, read, codes in found if there and read >= share * there and not codes}
+    kinds: dict[str, Kind] = {}
+    for name, found in zip(names, con.execute(f"SELECT {tests} FROM ({query})").fetchone() or (), strict=True):
+        if not found["there"]:
+            continue
+        if found["numbers"] >= share * found["there"] and not found["codes"]:
+            kinds[name] = "number"
+        elif found["booleans"] == found["there"]:
+            kinds[name] = "boolean"
+        elif found["times"] == found["there"]:
+            kinds[name] = "time"
+    return kinds
 
 
 def _kind_of(sql_type: str) -> Kind | None:

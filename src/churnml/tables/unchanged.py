@@ -45,9 +45,8 @@ def fingerprint(config: Config, tables: Sequence[str]) -> str | None:
 
 def recall(config: Config, table: str, mark: str | None) -> dict[str, Any] | None:
     """Return what was remembered of a table under this fingerprint, or None."""
-    memory = _memory(config)
-    found = memory.get(table) if mark is not None else None
-    return found["facts"] if found and found["fingerprint"] == mark else None
+    found = _memory(config).get(table)
+    return found["facts"] if mark is not None and isinstance(found, dict) and found.get("fingerprint") == mark else None
 
 
 def remember(config: Config, table: str, mark: str | None, facts: dict[str, Any]) -> None:
