@@ -547,10 +547,10 @@ def test_a_folder_that_is_read_only_is_told(operator: Operator, tmp_path_factory
 
 def test_a_full_disk_leaves_the_old_panel_and_nothing_else(operator: Operator) -> None:
     target = operator.folder / "panel.parquet"
-    target.write_bytes(b"the old one")
+    target.write_bytes(b"PAR1 the old one")
     shown = features(operator, largest_file=3_000)
     refused(shown, "panel.parquet", "cannot be written", "free space")
-    assert target.read_bytes() == b"the old one"
+    assert target.read_bytes() == b"PAR1 the old one"
     assert hidden(operator.folder) == []
     assert run("features", operator.folder / "churnml.yaml", *AS_OF, "--out", target).status == 0
 
@@ -617,11 +617,11 @@ def test_a_stdout_that_is_closed_does_not_break_a_command_that_writes_a_file(ope
 @pytest.mark.parametrize(("when", "number"), [("reading 2/3", signal.SIGINT), ("features 2/2", signal.SIGTERM)])
 def test_an_interrupted_panel_is_not_there(when: str, number: int, operator: Operator) -> None:
     config, target = operator.write(), operator.folder / "panel.parquet"
-    target.write_bytes(b"the old one")
+    target.write_bytes(b"PAR1 the old one")
     running = start("features", config, *AS_OF, "--as-of", "2024-04-01", "--out", target)
     shown = running.send_when(lambda err: when in err, number)
     refused(shown, "interrupted", status=1)
-    assert target.read_bytes() == b"the old one"
+    assert target.read_bytes() == b"PAR1 the old one"
     assert hidden(operator.folder) == []
 
 

@@ -1,6 +1,7 @@
 """Values are read once: times to wall-clock time, numbers to numbers, and what cannot be read is said to be so."""
 
 import datetime as dt
+import os
 
 import pandas as pd
 import pyarrow as pa
@@ -53,7 +54,17 @@ def test_text_becomes_wall_clock_time(text, wall, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["yesterday", "2024-02-30", "31/12/2024 10:00", "infinity", "2024-03-01T25:00:00", "5"]
+    "text",
+    [
+        "yesterday",
+        "2024-02-30",
+        "31/12/2024 10:00",
+        "infinity",
+        "2024-03-01T25:00:00",
+        "5",
+        "2024-03-01 10:00:00 UTC",
+        "epoch",
+    ],
 )
 def test_text_that_is_no_time_goes_to_quarantine(text, tmp_path):
     with opened(tmp_path, bills=bills(billed_at=["2024-03-01", text])) as histories:
@@ -164,3 +175,41 @@ def test_a_column_called_as_ours_is_only_inside_does_no_harm(tmp_path):
     with opened(tmp_path, customers=customers) as histories:
         assert rows_of(histories, "customers")[0]["_raw"] == "mine"
         assert histories.extras["customers"].keys() >= {"_raw", "reason", "_good"}
+
+
+def test_the_end_of_time_is_a_time(tmp_path):
+    customers = CUSTOMERS.assign(churned_at="9999-12-31")
+    with opened(tmp_path, customers=customers) as histories:
+        assert rows_of(histories, "customers")[0]["churned_at"] == dt.datetime(9999, 12, 31)
+
+
+def test_a_column_that_differs_from_ours_in_case_is_told(tmp_path):
+    with (
+        pytest.raises(ChurnmlError, match=r"the column Segment differs from ours only in case: map it"),
+        opened(tmp_path, customers=CUSTOMERS.assign(Segment="key")),
+    ):
+        pass
+
+
+def test_usage_that_was_exchanged_under_the_same_time_is_counted_again(tmp_path):
+    path = tmp_path / "usage.csv"
+    pq.write_table(pa.Table.from_pandas(CUSTOMERS), tmp_path / "customers.parquet")
+    tables = {"usage": {"path": str(path)}, "customers": {"path": str(tmp_path / "customers.parquet")}}
+    path.write_text("customer_id,used_at,data_mb\na,2024-01-01,1\na,2024-01-02,2\n")
+    with opened(tmp_path, **tables) as histories:
+        assert histories.reports["usage"].accepted == 2
+    before = path.stat()
+    path.write_text("customer_id,used_at,data_mb\na,2024-01-01,1\nz,2024-01-02,x\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with opened(tmp_path, **tables) as histories:
+        assert histories.reports["usage"].accepted == 1
+
+
+def test_days_before_1970_are_counted_too(tmp_path):
+    import churnml
+
+    customers = CUSTOMERS.assign(signed_up_at=pd.Timestamp("1960-01-01"))
+    days = ["1969-12-25", "1969-12-31", "1969-12-31", "1970-01-02"]
+    usage = pd.DataFrame({"customer_id": "a", "used_at": pd.to_datetime(days)})
+    config = {"tables": {"customers": customers, "usage": usage}, "label": {}, "state": {"folder": str(tmp_path)}}
+    assert churnml.features(config, "1970-01-15")["usage_active_days_30d"].tolist() == [3]

@@ -22,7 +22,7 @@ from churnml.simulator import SimulationSummary, continue_simulation
 from churnml.simulator import simulate as _simulate
 from churnml.snapshots.leaks import ENOUGH_OF_EACH, leaking_columns
 from churnml.snapshots.panel import Panel
-from churnml.snapshots.readiness import readiness, usable_dates
+from churnml.snapshots.readiness import outcomes, readiness, usable_dates
 from churnml.tables.coverage import Finding, uncovered
 from churnml.tables.doubtful import doubtful
 from churnml.tables.histories import (
@@ -189,11 +189,9 @@ def check(config: ConfigLike, *, strict: bool = True, progress: bool = False) ->
 def _leaks(histories: Histories) -> list[Finding]:
     """Judge columns at the latest date that has enough customers of both outcomes."""
     for as_of in reversed(usable_dates(histories)):
-        panel = Panel(histories, [as_of], labels=True)
-        frame = panel.to_pandas()
-        counts = frame["churned"].value_counts()
-        if counts.get(1, 0) >= ENOUGH_OF_EACH and counts.get(0, 0) >= ENOUGH_OF_EACH:
-            return leaking_columns(frame, panel.features, as_of)
+        if min(outcomes(histories, as_of)) >= ENOUGH_OF_EACH:
+            panel = Panel(histories, [as_of], labels=True)
+            return leaking_columns(panel.to_pandas(), panel.features, as_of)
     return [Finding(None, None, "not_judged", {"needed": ENOUGH_OF_EACH})]
 
 
@@ -276,6 +274,10 @@ def features(
 
 def _refuse_to_overwrite(config: Config, out: Path) -> None:
     require_writable(out)
+    if out.exists() and out.stat().st_size:
+        with out.open("rb") as file:
+            if file.read(4) != b"PAR1":
+                raise ChurnmlError(f"{out} exists and is no Parquet file", "name another file to write", file=str(out))
     for name, source in config.tables.given().items():
         if source.path is not None and out.resolve() in [
             file.resolve() for file in files_of(name, source, config.folder)

@@ -163,6 +163,8 @@ class Training(Section):
 
     @_model_validator(mode="after")
     def _dates_exist(self) -> Training:
+        for day in (self.first, self.last):
+            asof.parse_as_of(day)
         if not self.dates():
             raise ValueError(f"first {self.first} lies after last {self.last}")
         return self

@@ -184,7 +184,7 @@ def _partial(rows: ir.Table, measure: Measure) -> ir.Value:
         return rows.count(where=where)
     value = measure.value.resolve(rows)
     if measure.how == "days":
-        return bit_or(ibis.literal(1, "int64") << (value % _DAY_BITS), where=where)
+        return bit_or(ibis.literal(1, "int64") << ((value % _DAY_BITS + _DAY_BITS) % _DAY_BITS), where=where)
     return getattr(value, measure.how)(where=where)
 
 

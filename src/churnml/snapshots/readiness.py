@@ -123,14 +123,16 @@ def _split(histories: Histories) -> Split:
     dates = usable_dates(histories)
     if not dates:
         return Split(0, 0)
-    counts = {day: _churners(histories, day) for day in dates if day <= dates[-1] - gap or day == dates[-1]}
+    counts = {day: outcomes(histories, day)[1] for day in dates if day <= dates[-1] - gap or day == dates[-1]}
     test = counts.pop(dates[-1])
     return Split(sum(counts.values()), test)
 
 
-def _churners(histories: Histories, as_of: dt.date) -> int:
+def outcomes(histories: Histories, as_of: dt.date) -> tuple[int, int]:
+    """Return how many of the customers at risk at a date stayed and how many left."""
     label = churned(histories, at_risk(histories, as_of), as_of)
-    return int(label.filter(label[CHURNED] == 1).count().to_pyarrow().as_py())
+    counts = label.agg(stayed=(label[CHURNED] == 0).sum(), left=(label[CHURNED] == 1).sum()).to_pyarrow().to_pylist()
+    return counts[0]["stayed"] or 0, counts[0]["left"] or 0
 
 
 def _first_row(histories: Histories) -> dt.datetime:

@@ -16,6 +16,7 @@ from churnml.tables.sources import quoted, text_literal
 # A time of day, then an offset: a bare date such as 2024-01-05 must not match. DuckDB wants seconds and no blank before
 # the offset, ISO 8601 does not.
 _OFFSET = r"(\d:\d{2}(:\d{2}(\.\d+)?)?)\s*([Zz]|[+-]\d{2}(:?\d{2})?)$"
+_NAIVE = r"^\d{4}-\d{1,2}-\d{1,2}([T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?$"
 _OFFSET_WITHOUT_SECONDS = r"([T ]\d{1,2}:\d{2})([Zz]|[+-]\S*)$"
 
 _DATE = r"^\s*\d{4}-\d{2}-\d{2}"
@@ -99,6 +100,14 @@ def renamed(con: duckdb.DuckDBPyConnection, schema: Schema, source: Table, relat
     taken = set(source.columns.values())
     mapped = {**{name: name for name in theirs if name not in taken}, **source.columns}
     unknown = [ours for ours in source.columns if ours not in schema.names]
+    for name in mapped:
+        if name.lower() in schema.names and name not in schema.names:
+            raise ChurnmlError(
+                f"table {schema.name}: the column {name} differs from ours only in case",
+                f"map it: tables.{schema.name}.columns: {{{name.lower()}: {name}}}",
+                table=schema.name,
+                column=name,
+            )
     for column in schema.columns:
         if column.required and column.name not in mapped:
             meant = difflib.get_close_matches(column.name, unknown, n=1)
@@ -183,7 +192,7 @@ def typed(query: str, columns: list[Reading]) -> str:
             parts.append(f"{column.unreadable} AS {quoted(column.name + '__unreadable')}")
         if column.instant:
             parts.append(f"{column.instant} AS {quoted(column.name + '__instant')}")
-    return f"SELECT {', '.join(parts)}, r AS {RAW} FROM ({query}) AS r"
+    return f"SELECT {', '.join(parts)}, __row__ AS {RAW} FROM ({query}) AS __row__"
 
 
 def _read(schema: Schema, name: str, kind: Kind, sql_type: str, timezone: str, *, extra: bool = False) -> Reading:
@@ -192,13 +201,11 @@ def _read(schema: Schema, name: str, kind: Kind, sql_type: str, timezone: str, *
     if kind == "text":
         if _kind_of(sql_type) is None:
             raise _wrong_type(schema, name, sql_type, "text")
-        if sql_type in _FLOATS and not extra:  # pandas turns whole numbers with gaps into floats
-            whole = f"isfinite({column}) AND {column} = trunc({column}) AND abs({column}) < 1e15"
-            return Reading(
-                name,
-                kind,
-                f"CASE WHEN {whole} THEN CAST(CAST({column} AS BIGINT) AS VARCHAR) ELSE CAST({column} AS VARCHAR) END",
-            )
+        if not extra and (sql_type in _FLOATS or sql_type.startswith("DECIMAL")):
+            number = f"CAST({column} AS DOUBLE)"  # pandas turns whole numbers with gaps into floats
+            whole = f"isfinite({number}) AND {number} = trunc({number}) AND abs({number}) < 1e15"
+            as_whole = f"CAST(CAST({number} AS BIGINT) AS VARCHAR)"
+            return Reading(name, kind, f"CASE WHEN {whole} THEN {as_whole} ELSE CAST({column} AS VARCHAR) END")
         return Reading(name, kind, f"CAST({column} AS VARCHAR)", extra=extra)
     if kind == "boolean":
         if sql_type == "BOOLEAN":
@@ -222,23 +229,29 @@ def _read_time(schema: Schema, name: str, sql_type: str, timezone: str, *, extra
     if sql_type == _AWARE:
         return Reading(name, "time", f"timezone({zone}, {column})", _out_of_range(column), column, extra)
     if sql_type in _TIMES:
-        cut = f"CAST({column} AS TIMESTAMP)"  # nanoseconds are cut off, not rounded
-        return Reading(name, "time", cut, _out_of_range(cut), extra=extra)
+        cut = f"TRY_CAST({column} AS TIMESTAMP)"  # nanoseconds are cut off, not rounded
+        lost = (
+            _out_of_range(cut)
+            if sql_type == "TIMESTAMP"
+            else f"({_lost(cut, column, sql_type)} OR {_out_of_range(cut)})"
+        )
+        return Reading(name, "time", cut, lost, extra=extra)
     if sql_type != "VARCHAR":
         raise _wrong_type(schema, name, sql_type, "a time")
     text = f"NULLIF(TRIM({column}), '')"
     aware = f"regexp_matches({text}, {text_literal(_OFFSET)})"
+    naive = f"regexp_matches({text}, {text_literal(_NAIVE)})"
     joined = f"regexp_replace({text}, {text_literal(_OFFSET)}, '\\1\\4')"
     full = f"regexp_replace({joined}, {text_literal(_OFFSET_WITHOUT_SECONDS)}, '\\1:00\\2')"
     instant = f"CASE WHEN {aware} THEN TRY_CAST({full} AS TIMESTAMPTZ) END"
-    value = f"CASE WHEN {aware} THEN timezone({zone}, {instant}) ELSE TRY_CAST({text} AS TIMESTAMP) END"
+    value = f"CASE WHEN {aware} THEN timezone({zone}, {instant}) WHEN {naive} THEN TRY_CAST({text} AS TIMESTAMP) END"
     unreadable = f"({_lost(value, column, sql_type)} OR COALESCE({_out_of_range(value)}, false))"
     return Reading(name, "time", value, unreadable, instant, extra)
 
 
 def _out_of_range(time: str) -> str:
     """Return SQL that is true of infinity, and of years that no calendar here has."""
-    return f"NOT ({time} BETWEEN TIMESTAMP '0001-01-02' AND TIMESTAMP '9999-12-30')"
+    return f"NOT ({time} BETWEEN TIMESTAMP '0001-01-02' AND TIMESTAMP '9999-12-31 23:59:59.999999')"
 
 
 def _lost(value: str, column: str, sql_type: str) -> str:

@@ -90,6 +90,7 @@ def open_source(con: duckdb.DuckDBPyConnection, table: str, source: Table, folde
 def unreadable(table: str, source: Source, error: Exception) -> ChurnmlError:
     """Return the error of a source that cannot be read, with what is wrong but without the data of any row."""
     lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
+    lines = [re.sub(r"string '.*'", "a text", line) for line in lines]  # it may be a person's
     told = [line for line in lines[1:] if re.match("Expected Number of Columns|Invalid unicode", line)]
     where = source.path or ("its sql" if source.sql else "its data")
     return ChurnmlError(
@@ -165,6 +166,12 @@ def _files(con: duckdb.DuckDBPyConnection, table: str, source: Source, folder: P
     with paths[0].open("rb") as file:
         head = file.read(16)
     suffix = paths[0].suffix.lower()
+    if len(paths) > 1 and (suffix in _EXCEL_FILES or head == _SQLITE_MAGIC or head[8:12] == b"DUCK"):
+        raise ChurnmlError(
+            f"tables.{table}: {source.path} stands for {len(paths)} files",
+            "name one, or join them with sql:",
+            table=table,
+        )
     if suffix in _EXCEL_FILES:
         return _frame(con, table, _excel(table, paths[0], source.sheet)), True
     if head == _SQLITE_MAGIC:

@@ -36,9 +36,9 @@ def fingerprint(config: Config, tables: Sequence[str]) -> str | None:
         source = config.tables.given()[name]
         if source.path is None:
             return None
-        files = [
-            (str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files_of(name, source, config.folder)
-        ]
+        found = [(str(file), file.stat()) for file in files_of(name, source, config.folder)]
+        # a copy may keep the content's time of change, but not the inode's
+        files = [(path, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for path, stat in found]
         facts.append((name, source.model_dump(mode="json", exclude={"data"}), files))
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
