@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from ibis import _
 
-from churnml.feature_extraction.declare import Dtype, Feature, Layout, Measure, RowContext, day_of
+from churnml.feature_extraction.declare import Feature, Layout, Measure, RowContext, day_of
+from churnml.tables.schema import DTYPES
 
 ROW_CONTEXT = (RowContext("rank", "rank", by="started_at"),)
 
 _IN_FORCE = _.ended_at.isnull()
-_DTYPES: dict[str, Dtype] = {"text": "string", "number": "float64", "boolean": "boolean", "time": "timestamp"}
 _WORDS = {"segment": ("segment", "客户群"), "region": ("region", "地区")}
 
 
@@ -77,7 +77,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             "customers",
             {},
             formula=_[name],
-            dtype=_DTYPES[kind],
+            dtype=DTYPES[kind],
             column=name,
             unit="",
             meaning=f"{name} of the customer, as known at the date.",

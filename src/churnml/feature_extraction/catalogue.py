@@ -8,6 +8,7 @@ from churnml.config import Config
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction import account, bills, complaints, surveys, usage
 from churnml.feature_extraction.declare import Feature, Layout, RowContext
+from churnml.tables.schema import Kind
 
 ROW_CONTEXT: dict[str, tuple[RowContext, ...]] = {
     "subscriptions": account.ROW_CONTEXT,
@@ -15,7 +16,7 @@ ROW_CONTEXT: dict[str, tuple[RowContext, ...]] = {
 }
 
 
-def layout_of(config: Config, extras: dict[str, dict[str, str]]) -> Layout:
+def layout_of(config: Config, extras: dict[str, dict[str, Kind]]) -> Layout:
     """Return what the declarations depend on.
 
     Parameters

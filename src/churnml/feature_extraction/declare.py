@@ -13,9 +13,10 @@ from typing import Any, Literal
 
 from ibis import _
 
+from churnml.tables.schema import Dtype, Kind
+
 Deferred = Any
 How = Literal["sum", "count", "min", "max", "days", "last"]
-Dtype = Literal["int64", "float64", "string", "boolean", "timestamp"]
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Layout:
 
     windows: tuple[int, ...]
     measures: tuple[str, ...]
-    attributes: Mapping[str, str]
+    attributes: Mapping[str, Kind]
     currency: str = ""
 
 

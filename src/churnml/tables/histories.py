@@ -22,7 +22,7 @@ from churnml.progress import track
 from churnml.tables import checks, known, unchanged
 from churnml.tables.checks import REASON
 from churnml.tables.reading import RAW, Reading, readings, renamed, typed
-from churnml.tables.schema import SCHEMAS, Schema
+from churnml.tables.schema import DTYPES, SCHEMAS, Kind, Schema
 from churnml.tables.sources import open_source, quoted, unreadable
 
 
@@ -70,7 +70,7 @@ class Histories:
     config: Config
     con: Any
     reports: dict[str, TableReport] = field(default_factory=dict)
-    extras: dict[str, dict[str, str]] = field(default_factory=dict)
+    extras: dict[str, dict[str, Kind]] = field(default_factory=dict)
     columns: dict[str, list[str]] = field(default_factory=dict)
     _versioned: set[str] = field(default_factory=set)
 
@@ -137,7 +137,7 @@ def open_histories(config: Config, *, strict: bool = True, progress: bool = Fals
         yield histories
 
 
-def describe_tables(config: Config) -> dict[str, dict[str, str]]:
+def describe_tables(config: Config) -> dict[str, dict[str, Kind]]:
     """Return the columns that describe customers or measure usage, without checking any row.
 
     Parameters
@@ -247,7 +247,7 @@ def _readable(table: str, source: Table) -> Iterator[None]:
         raise unreadable(table, source, error) from error
 
 
-def _describing(schema: Schema, columns: list[Reading], config: Config) -> dict[str, str]:
+def _describing(schema: Schema, columns: list[Reading], config: Config) -> dict[str, Kind]:
     own = {column.name for column in schema.columns if column.attribute}
     return {
         column.name: column.kind
@@ -257,8 +257,7 @@ def _describing(schema: Schema, columns: list[Reading], config: Config) -> dict[
 
 
 def _open_absent(histories: Histories, schema: Schema) -> None:
-    types = {"text": "string", "time": "timestamp", "number": "float64", "boolean": "boolean"}
-    empty = ibis.schema({column.name: types[column.kind] for column in schema.columns})
+    empty = ibis.schema({column.name: DTYPES[column.kind] for column in schema.columns})
     histories.con.create_table(f"accepted_{schema.name}", schema=empty, temp=True)
     histories.extras[schema.name] = {}
 

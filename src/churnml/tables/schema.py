@@ -8,6 +8,10 @@ from typing import Literal
 from churnml.columns import CHURN_TYPE, CHURNED_AT, CUSTOMER_ID, KNOWN_AT, SIGNED_UP_AT
 
 Kind = Literal["text", "time", "number", "boolean"]
+Dtype = Literal["int64", "float64", "string", "boolean", "timestamp"]
+
+# The type that a column of each kind has once it is read.
+DTYPES: dict[Kind, Dtype] = {"text": "string", "time": "timestamp", "number": "float64", "boolean": "boolean"}
 
 
 @dataclass(frozen=True)
