@@ -1,4 +1,4 @@
-"""What the commands do, as functions of the same names."""
+"""From histories to features: init, simulate, check, features, catalog."""
 
 from __future__ import annotations
 
@@ -34,8 +34,6 @@ from churnml.tables.histories import (
 )
 from churnml.tables.sources import files_of
 from churnml.wording import Language, say
-
-__all__ = ["ChurnmlError", "catalog", "check", "demo", "features", "init", "load_config", "simulate"]
 
 PathLike = str | os.PathLike[str]
 AsOf = str | dt.date
@@ -320,36 +318,3 @@ def catalog(config: ConfigLike) -> pd.DataFrame:
     columns = ["name", "source", "window", "unit", "dtype", "meaning", "phrase_en", "phrase_zh"]
     table = pd.DataFrame([{name: getattr(feature, name) for name in columns} for feature in listed], columns=columns)
     return table.astype({"window": "Int64"})
-
-
-def demo(out: PathLike = "churnml-demo", *, customers: int = 20_000, seed: int = 0, progress: bool = False) -> Path:
-    """Simulate an operator and make its panel: everything that there is, in one go.
-
-    Parameters
-    ----------
-    out : path
-        The folder to make.
-    customers : int
-        Customers at the start.
-    seed : int
-        The same seed gives the same operator.
-    progress : bool
-        Whether to show progress on stderr.
-
-    Returns
-    -------
-    Path
-        The panel, beside the operator's ``churnml.yaml``.
-
-    Raises
-    ------
-    ChurnmlError
-        If the folder holds something.
-    """
-    simulate(out, customers=customers, seed=seed, progress=progress)
-    config = load_config(Path(out) / "churnml.yaml")
-    panel = Path(out) / "panel.parquet"
-    if config.training is None:
-        raise ChurnmlError(f"{out} has no training dates", "simulate more months")
-    features(config, config.training.dates()[-3:], labels=True, out=panel, progress=progress)
-    return panel
