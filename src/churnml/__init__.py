@@ -5,19 +5,72 @@ Every command of the command line is a function of the same name here; nothing i
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from churnml.api import ChurnmlError, catalog, check, demo, features, init, load_config, simulate
+    from churnml.api.campaigns import campaign_assignments, campaign_export, campaign_open
+    from churnml.api.histories import catalog, check, features, init, simulate
+    from churnml.api.loop import demo
+    from churnml.api.models import explain, promote, rollback, score, train
+    from churnml.config import load_config
+    from churnml.errors import ChurnmlError
+    from churnml.models.churn import ChurnClassifier
+    from churnml.models.value import ValueRegressor
 
-__all__ = ["ChurnmlError", "catalog", "check", "demo", "features", "init", "load_config", "simulate"]
+_ROOMS = {
+    "api.campaigns": (
+        "campaign_assignments",
+        "campaign_export",
+        "campaign_open",
+    ),
+    "api.histories": (
+        "catalog",
+        "check",
+        "features",
+        "init",
+        "simulate",
+    ),
+    "api.loop": ("demo",),
+    "api.models": (
+        "explain",
+        "promote",
+        "rollback",
+        "score",
+        "train",
+    ),
+    "config": ("load_config",),
+    "errors": ("ChurnmlError",),
+    "models.churn": ("ChurnClassifier",),
+    "models.value": ("ValueRegressor",),
+}
+_HOMES = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "ChurnClassifier",
+    "ChurnmlError",
+    "ValueRegressor",
+    "campaign_assignments",
+    "campaign_export",
+    "campaign_open",
+    "catalog",
+    "check",
+    "demo",
+    "explain",
+    "features",
+    "init",
+    "load_config",
+    "promote",
+    "rollback",
+    "score",
+    "simulate",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from churnml import api
-
-        return getattr(api, name)
+    if name in _HOMES:
+        return getattr(import_module(f"churnml.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'churnml' has no attribute {name!r}")
 
 

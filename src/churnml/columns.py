@@ -12,3 +12,9 @@ CHURNED = "churned"
 VALUE = "value"
 
 PANEL_KEYS = (CUSTOMER_ID, AS_OF)
+
+CHURN_PROBABILITY = "churn_probability"
+EXPECTED_VALUE = "expected_value"
+VALUE_IF_STAYS = "value_if_stays"
+VALUE_AT_RISK = "value_at_risk"
+VALUE_TIER = "value_tier"

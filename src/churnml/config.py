@@ -185,8 +185,15 @@ class TierScheme(Section):
     """How customers are graded: each level from its amount on."""
 
     by: Literal["monthly_spend"] = "monthly_spend"
-    levels: dict[Name, float]
+    levels: Annotated[dict[Name, float], Field(min_length=1)]
     key: tuple[Name, ...] = ()
+
+    @_model_validator(mode="after")
+    def _key_levels_exist(self) -> TierScheme:
+        for name in self.key:
+            if name not in self.levels:
+                raise ValueError(f"the key level {name} is none of the levels ({', '.join(self.levels)})")
+        return self
 
 
 class Tiers(Section):
@@ -194,6 +201,17 @@ class Tiers(Section):
 
     primary: Name
     schemes: dict[Name, TierScheme]
+
+    @_model_validator(mode="after")
+    def _primary_exists(self) -> Tiers:
+        if self.primary not in self.schemes:
+            raise ValueError(f"the primary scheme {self.primary} is none of the schemes ({', '.join(self.schemes)})")
+        return self
+
+    @property
+    def first(self) -> TierScheme:
+        """The primary scheme."""
+        return self.schemes[self.primary]
 
 
 class Offer(Section):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from churnml.api import CheckReport
+from churnml.api.histories import CheckReport
+from churnml.api.models import TrainReport
 from churnml.wording import Language, reason_in, say
 
 _WIDE = 200
@@ -49,6 +52,53 @@ def catalog_text(catalog: pd.DataFrame, lang: Language) -> str:
     for row in catalog[list(columns)].astype(object).where(catalog[list(columns)].notna(), "").itertuples(index=False):
         table.add_row(*map(str, row))
     return _rendered(table)
+
+
+def train_text(report: TrainReport, lang: Language) -> str:
+    """Return what became of the models that were trained: verdict, gates, figures."""
+    lines = []
+    for name, model in report.models.items():
+        key = "model_promoted" if model.promoted else "model_refused"
+        lines.append(say(key, lang, model=say(f"model_{name}", lang), version=model.version))
+        for gate in model.verdict.gates:
+            lines.append(f"  {'+' if gate.passed else '-'} {gate.message(lang)}")
+        figures = ", ".join(f"{metric} {value:.3f}" for metric, value in model.metrics.items())
+        lines += [f"  {figures}", ""]
+    return "\n".join(lines).rstrip()
+
+
+def explain_text(found: Mapping[str, Any], currency: str, lang: Language) -> str:
+    """Return one customer's score, reasons and history."""
+    score = found["score"]
+    lines = [
+        say(
+            "explained",
+            lang,
+            customer=score["customer_id"],
+            as_of=f"{score['as_of']:%Y-%m-%d}",
+            probability=score["churn_probability"],
+            percentile=score["churn_percentile"],
+            band=score["risk_band"],
+        )
+    ]
+    if not pd.isna(score["value_if_stays"]):
+        money = {name: score[name] for name in ("value_if_stays", "value_at_risk")}
+        lines.append(say("explained_value", lang, currency=currency, tier=score["value_tier"] or "-", **money))
+    lines += ["", say("explained_why" if score["reasons"] else "explained_no_why", lang)]
+    lines += [f"  - {reason[f'text_{lang}']}" for reason in score["reasons"]]
+    for name, rows in found["history"].items():
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        for column in columns:
+            table.add_column(column)
+        for row in rows:
+            table.add_row(*(_cell(row.get(column)) for column in columns))
+        lines += ["", name, _rendered(table).rstrip()]
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:,.2f}" if isinstance(value, float) else str(value).replace("T", " ")
 
 
 def _rendered(table: Table) -> str:

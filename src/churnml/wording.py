@@ -77,6 +77,62 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "no label.horizon_days up to {days} would be enough: more customers or months are needed",
         "label.horizon_days 在 {days} 天以内都不够：需要更多客户或更长历史",
     ),
+    "gate_out_of_time": (
+        "it was tested on later dates than it learned from",
+        "已用晚于训练的日期检验",
+    ),
+    "gate_out_of_time_refused": (
+        "it was tested by cross-validation only, not on later dates: a longer history is needed",
+        "只做了交叉验证，没有用更晚的日期检验：需要更长的历史数据",
+    ),
+    "gate_beats_recency": (
+        "it finds leavers better than the time since the last activity does alone (AUC {auc:.3f} against {recency_auc:.3f})",
+        "比只看距上次活动的时间更能找出离网客户（AUC {auc:.3f}，对比 {recency_auc:.3f}）",
+    ),
+    "gate_beats_recency_refused": (
+        "it finds leavers no better than the time since the last activity does alone (AUC {auc:.3f} against {recency_auc:.3f})",
+        "并不比只看距上次活动的时间更能找出离网客户（AUC {auc:.3f}，对比 {recency_auc:.3f}）",
+    ),
+    "gate_not_worse_than": (
+        "by {metric} it is not worse than {baseline} (difference {difference:,.3f}, 95 % interval {low:,.3f} to {high:,.3f})",
+        "按 {metric} 不差于 {baseline}（差值 {difference:,.3f}，95% 区间 {low:,.3f} 至 {high:,.3f}）",
+    ),
+    "gate_not_worse_than_refused": (
+        "by {metric} it is worse than {baseline} (difference {difference:,.3f}, 95 % interval {low:,.3f} to {high:,.3f})",
+        "按 {metric} 差于 {baseline}（差值 {difference:,.3f}，95% 区间 {low:,.3f} 至 {high:,.3f}）",
+    ),
+    "gate_level": (
+        "its mean prediction is {ratio:.3f} times what came true (95 % interval {low:.3f} to {high:.3f})",
+        "平均预测是实际的 {ratio:.3f} 倍（95% 区间 {low:.3f} 至 {high:.3f}）",
+    ),
+    "gate_level_refused": (
+        "its mean prediction is {ratio:.3f} times what came true (95 % interval {low:.3f} to {high:.3f}): neither within 0.9 to 1.1 nor, by the interval, 1",
+        "平均预测是实际的 {ratio:.3f} 倍（95% 区间 {low:.3f} 至 {high:.3f}）：既不在 0.9 至 1.1 之内，区间也不含 1",
+    ),
+    "gate_enough_churners": (
+        "there were enough churners: {train:,} to train on ({needed_train:,} are needed), {test:,} to test on ({needed_test:,} are needed)",
+        "离网客户足够：训练 {train:,} 个（需要 {needed_train:,} 个），测试 {test:,} 个（需要 {needed_test:,} 个）",
+    ),
+    "gate_enough_churners_refused": (
+        "there were too few churners: {train:,} to train on ({needed_train:,} are needed), {test:,} to test on ({needed_test:,} are needed)",
+        "离网客户太少：训练 {train:,} 个（需要 {needed_train:,} 个），测试 {test:,} 个（需要 {needed_test:,} 个）",
+    ),
+    "gate_no_leak": (
+        "no column gives the outcome away",
+        "没有泄露结果的列",
+    ),
+    "gate_no_leak_refused": (
+        "columns give the outcome away: {columns}",
+        "有泄露结果的列：{columns}",
+    ),
+    "reason_number": (
+        "{phrase}: {value}{unit} (usual: {usual}{unit})",
+        "{phrase}：{value}{unit}（一般客户：{usual}{unit}）",
+    ),
+    "reason_text": ("{phrase}: {value}{unit}", "{phrase}：{value}{unit}"),
+    "reason_nothing": ("{phrase}: none", "{phrase}：无"),
+    "yes": ("yes", "是"),
+    "no": ("no", "否"),
     "table": ("table", "表"),
     "rows": ("rows", "行数"),
     "accepted": ("accepted", "可用"),
@@ -109,11 +165,405 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "已写入 {out}：请填写 tables 与 label，然后运行 churnml check {out}",
     ),
     "demo_end": (
-        "Where to look:\n  {config}  the configuration: map your own tables like this\n"
-        "  {panel}  the features, one row for each customer and date\n"
-        "  churnml catalog {config}  what every feature means",
-        "接下来可以看：\n  {config}  配置文件：照此映射您自己的表\n"
-        "  {panel}  特征面板，每个客户每个日期一行\n  churnml catalog {config}  每个特征的含义",
+        "Where to look:\n  {report}  the report: who, why, and whether it can be trusted\n"
+        "  {scores}  everyone's score, with reasons\n"
+        "  churnml explain {config} --customer {customer} --as-of {as_of}  one customer\n"
+        "  churnml campaign export {config} --name first --out calls.xlsx  the call list\n"
+        "  {config}  the configuration: map your own tables like this",
+        "接下来可以看：\n  {report}  报告：谁会流失、为什么、是否可信\n"
+        "  {scores}  所有客户的评分与原因\n"
+        "  churnml explain {config} --customer {customer} --as-of {as_of} --lang zh  查看单个客户\n"
+        "  churnml campaign export {config} --name first --out calls.xlsx --lang zh  导出外呼名单\n"
+        "  {config}  配置文件：照此映射您自己的表",
+    ),
+    "model_churn": ("churn model", "流失模型"),
+    "model_value": ("value model", "价值模型"),
+    "model_promoted": ("{model}, version {version}: promoted", "{model} 版本 {version}：已启用"),
+    "model_refused": (
+        "{model}, version {version}: not promoted, a gate refuses it (look at it with score --candidate)",
+        "{model} 版本 {version}：未启用，有检查未通过（可用 score --candidate 查看）",
+    ),
+    "scored": (
+        "{population:,} customers at risk, {scored:,} scored, {not_scored:,} not scored: {out}",
+        "{population:,} 个在网客户，已评分 {scored:,} 个，未评分 {not_scored:,} 个：{out}",
+    ),
+    "explained": (
+        "{customer} as of {as_of}: {probability:.1%} likely to leave ({band} risk, higher than or equal to {percentile:.0f} % of customers)",
+        "{customer}（截至 {as_of}）：流失概率 {probability:.1%}（{band} 风险，不低于 {percentile:.0f}% 的客户）",
+    ),
+    "explained_value": (
+        "brings {value_if_stays:,.2f} {currency} if they stay, {value_at_risk:,.2f} {currency} at risk; tier {tier}",
+        "若留下预计带来 {value_if_stays:,.2f} {currency}，其中 {value_at_risk:,.2f} {currency} 面临流失；等级 {tier}",
+    ),
+    "explained_why": ("What points to leaving:", "流失原因："),
+    "explained_no_why": ("Nothing points to leaving.", "没有明显的流失原因。"),
+    "moved": (
+        "{model}: version {version} scores customers from now on (before: {previous}); {who}, {when}",
+        "{model}：今后由版本 {version} 评分（之前：{previous}）；{who}，{when}",
+    ),
+    "opened": (
+        "{population:,} customers: {treated:,} to contact, {control:,} control, {not_selected:,} not selected, {excluded:,} excluded\n"
+        "cost {cost:,.2f} {currency}, expected profit {expected_profit:,.2f} {currency} (save rates are assumed until a campaign has measured them)",
+        "{population:,} 个客户：联系 {treated:,} 个，对照组 {control:,} 个，未入选 {not_selected:,} 个，排除 {excluded:,} 个\n"
+        "成本 {cost:,.2f} {currency}，预期利润 {expected_profit:,.2f} {currency}（在活动实测之前，挽留率为假设值）",
+    ),
+    "list_written": ("{rows:,} rows: {out}", "{rows:,} 行：{out}"),
+    "plot_nothing": ("Nothing to show", "暂无可展示的内容"),
+    "plot_nobody_left": ("Nobody left, so there was nobody to find.", "没有客户离网，因此无从比较。"),
+    "plot_no_rows": ("There are no customers to show.", "没有可展示的客户。"),
+    "plot_no_reasons": ("No customer has a reason.", "没有客户带有离网原因。"),
+    "plot_yuan": ("CNY", "元"),
+    "plot_gain": (
+        "The tenth with the highest risk holds {share} of all who left",
+        "风险最高的一成客户涵盖了 {share} 的离网客户",
+    ),
+    "plot_contacted": ("Share of customers contacted, highest risk first", "联系的客户占比（从风险最高者开始）"),
+    "plot_found": ("Share of leavers found", "找到的离网客户占比"),
+    "plot_lift": ("Lift in the first tenth", "前10%的提升度"),
+    "plot_at_random": ("at random", "随机联系"),
+    "plot_calibration": (
+        "{expected:,.0f} of {customers:,} were expected to leave, {left:,} left",
+        "{customers:,} 个客户中预测离网 {expected:,.0f} 个，实际离网 {left:,} 个",
+    ),
+    "plot_as_predicted": ("as predicted", "与预测一致"),
+    "plot_left": ("Share that left, with 95% interval", "实际离网率（含95%区间）"),
+    "plot_predicted_risk": (
+        "Predicted risk (square-root scale); bars: number of customers",
+        "预测的离网概率（平方根刻度）；柱形为客户数",
+    ),
+    "plot_value": (
+        "The tenth with the highest prediction brought {brought} each; {predicted} was predicted",
+        "预测价值最高的一成客户人均实际带来 {brought}，预测为 {predicted}",
+    ),
+    "plot_brought": ("brought, with 95% interval", "实际（含95%区间）"),
+    "plot_predicted": ("predicted", "预测"),
+    "plot_deciles": ("Tenths of customers, lowest to highest prediction", "客户十等分（预测价值从低到高）"),
+    "plot_mean_value": ("Mean value of a customer", "人均价值"),
+    "plot_drivers": ("What raises the risk most: {reason}", "最推高离网风险的因素：{reason}"),
+    "plot_share_of_customers": ("for {share} of customers", "涉及 {share} 的客户"),
+    "plot_effect": (
+        "How far it raises the risk, mean of all customers (log-odds)",
+        "对离网风险的推高程度，全体客户平均（对数几率）",
+    ),
+    "plot_customers": ("Customers", "客户数"),
+    "plot_mean_risk": ("Mean risk", "平均离网概率"),
+    "plot_value_at_risk": ("Value at risk", "可能流失的价值"),
+    "plot_segments": ("{group}: {share} of the value at risk", "{group}：占可能流失价值的 {share}"),
+    "plot_segments_risk": ("{group}: the highest mean risk, {risk}", "{group}：平均离网概率最高，为 {risk}"),
+    "report_title": ("{project}: customers at risk on {as_of}", "{project}：{as_of}流失风险客户报告"),
+    "report_head": (
+        "About {leavers} of {scored:,} customers are likely to leave between {start} and {end}",
+        "{start}至{end}，{scored:,} 个客户中预计约有 {leavers} 个离网",
+    ),
+    "report_head_none": ("No customer could be scored", "没有任何客户可以评分"),
+    "report_as_of": ("As known on {as_of}", "数据截至{as_of}"),
+    "report_money": (
+        "About {money} would go with them, of what customers bring over the {days} days from {as_of}.",
+        "随之可能流失的价值约 {money}（自{as_of}起 {days} 天内）。",
+    ),
+    "report_contact": (
+        "We propose to contact {treated:,} customers, {key_accounts:,} of them key accounts. Contacting them costs {cost}; it is "
+        "expected to keep about {saved} who would otherwise leave, and to bring {profit} after cost and discounts.",
+        "建议联系 {treated:,} 个客户，其中重点客户 {key_accounts:,} 个。联系成本为 {cost}，预计可多挽留约 {saved} 个原本会离网的客户，"
+        "扣除成本和优惠后预计净收益 {profit}。",
+    ),
+    "report_control": (
+        "Another {control:,} who are worth an offer too were drawn by lot and are left alone on purpose. They are the "
+        "control group: only a comparison with them will show whether it was the offers that made customers stay.",
+        "另有 {control:,} 个同样值得挽留的客户经随机抽取作为对照组，特意不联系：只有与他们对比，才能看出客户留下是否真的因为挽留。",
+    ),
+    "report_no_treated": (
+        "Nobody is proposed to be contacted: no offer is expected to bring more than it costs, or there is no room for it.",
+        "本次不建议联系任何客户：没有任何方案的预计收益高于成本，或名额、预算不足。",
+    ),
+    "report_no_campaign": (
+        "No campaign has been drawn up yet, so nobody is proposed to be contacted.",
+        "尚未制定挽留活动，因此暂无联系建议。",
+    ),
+    "report_no_value": (
+        "Without bills nothing is known of what customers bring, so there are no amounts, and no campaign can be drawn up.",
+        "没有账单就无法得知客户带来的价值，因此没有金额，也无法制定挽留活动。",
+    ),
+    "report_not_scored": (
+        "{count:,} of {population:,} customers could not be scored: {reasons}.",
+        "{population:,} 个客户中有 {count:,} 个无法评分：{reasons}。",
+    ),
+    "report_assumed": (
+        "How many customers an offer keeps is so far assumed (assumed_save_rate in the configuration) and not measured. "
+        "The expected profit is as good as that assumption; the control group will tell how good it is.",
+        "挽留成功率目前来自配置中的假设（assumed_save_rate），并非实测。预计净收益取决于这一假设，是否成立将由对照组检验。",
+    ),
+    "report_not_promoted_churn": (
+        "The churn model (version {version}) is not in use: not every gate let it pass. Look at this page, but do not "
+        "contact anyone because of it.",
+        "离网模型（版本 {version}）未启用：它没有通过全部上线检验。本页仅供查看，请勿据此联系客户。",
+    ),
+    "report_not_promoted_value": (
+        "The value model (version {version}) is not in use: not every gate let it pass. Take every amount of money on "
+        "this page as a rough guess.",
+        "价值模型（版本 {version}）未启用：它没有通过全部上线检验。本页的所有金额仅为粗略估计。",
+    ),
+    "report_waiting": (
+        "The {model} (version {version}) met every gate, but another version is in use.",
+        "{model}（版本 {version}）通过了全部上线检验，但当前启用的是另一版本。",
+    ),
+    "report_not_out_of_time": (
+        "The {model} was not tested on a later time than it was trained on. Its figures are probably better than what it "
+        "will do next month.",
+        "{model}没有在训练之后的时间上检验，因此其指标很可能好于今后的实际表现。",
+    ),
+    "report_before": ("Before you act", "行动之前请注意"),
+    "report_population": ("Customers", "客户数"),
+    "report_population_note": ("with a score on {as_of}", "{as_of}有评分的客户"),
+    "report_leavers": ("Likely to leave", "预计离网"),
+    "report_leavers_note": ("{share} of them", "占 {share}"),
+    "report_at_risk_note": ("over {days} days", "{days} 天内"),
+    "report_treated": ("To contact", "建议联系"),
+    "report_treated_note": ("for {cost}", "成本 {cost}"),
+    "report_profit_note": ("after cost and discounts", "已扣除成本和优惠"),
+    "report_kept_aside": ("Control group", "对照组"),
+    "report_control_note": ("left alone, drawn by lot", "随机抽取，不联系"),
+    "report_list_no_campaign": ("Who is most at risk", "最需关注的客户"),
+    "report_list": ("Whom to contact first", "优先联系名单"),
+    "report_list_note": (
+        "The first {shown:,} of {treated:,}: key accounts first, then by expected profit. Risk is the chance to leave "
+        "between {start} and {end}.",
+        "共 {treated:,} 个客户，此处列出前 {shown:,} 个：重点客户优先，其余按预计净收益排序。离网概率指在{start}至{end}之间离网的可能性。",
+    ),
+    "report_list_note_no_campaign": (
+        "The first {shown:,} of the tenth with the highest risk ({treated:,} customers): key accounts first, then by "
+        "value at risk. Risk is the chance to leave between {start} and {end}.",
+        "风险最高的一成客户（{treated:,} 个）中的前 {shown:,} 个：重点客户优先，其余按可能流失的价值排序。离网概率指在{start}至{end}之间离网的可能性。",
+    ),
+    "report_list_note_no_value": (
+        "The first {shown:,} of the tenth with the highest risk ({treated:,} customers): key accounts first, then by "
+        "risk. Risk is the chance to leave between {start} and {end}.",
+        "风险最高的一成客户（{treated:,} 个）中的前 {shown:,} 个：重点客户优先，其余按离网概率排序。离网概率指在{start}至{end}之间离网的可能性。",
+    ),
+    "report_left_out": (
+        "Why the others are not on the list: {reasons}.",
+        "其余客户不在名单上的原因：{reasons}。",
+    ),
+    "report_left_out_no_profitable_offer": ("no offer would bring more than it costs", "没有任何方案的收益高于成本"),
+    "report_left_out_beyond_limits": (
+        "worth an offer but beyond budget or capacity",
+        "值得挽留但超出预算或名额",
+    ),
+    "report_left_out_cool_down": ("contacted not long ago", "近期已联系过"),
+    "report_left_out_in_campaign": ("in another campaign", "已在其他活动中"),
+    "report_left_out_not_scored": ("without a score", "没有评分"),
+    "report_left_out_no_value": ("value not known", "价值未知"),
+    "report_list_empty": ("There is nobody on the list.", "名单为空。"),
+    "report_rank": ("Rank", "序号"),
+    "report_customer": ("Customer", "客户"),
+    "report_key_account": ("Key account", "重点客户"),
+    "report_key_mark": ("KEY", "重点"),
+    "report_tier": ("Tier", "价值等级"),
+    "report_segment": ("Segment", "客户群"),
+    "report_risk": ("Risk", "离网概率"),
+    "report_risk_band": ("Risk band", "风险等级"),
+    "report_value_at_risk": ("Value at risk", "可能流失的价值"),
+    "report_offer": ("Offer", "挽留方案"),
+    "report_expected_profit": ("Expected profit", "预计净收益"),
+    "report_reasons": ("Reasons", "原因"),
+    "report_discount": ("{off} off for {days} days", "{fold} 折 {days} 天"),
+    "report_offer_cost": ("costs {cost}", "成本 {cost}"),
+    "report_who": ("Who is at risk", "哪些客户有风险"),
+    "report_who_note": (
+        "Every customer has a risk, mostly a small one. What counts for the business is how many customers a group has, "
+        "how likely they leave and what they bring, taken together: the value at risk.",
+        "每个客户都有离网的可能，多数人的概率很小。对经营来说，要把一个群体的人数、离网概率和带来的价值合在一起看，也就是可能流失的价值。",
+    ),
+    "report_by_risk_band": ("By risk band", "按风险等级"),
+    "report_by_value_tier": ("By tier", "按价值等级"),
+    "report_by_segment": ("By segment", "按客户群"),
+    "report_from": ("from {risk}", "{risk} 及以上"),
+    "report_customers": ("Customers", "客户数"),
+    "report_mean_risk": ("Mean risk", "平均离网概率"),
+    "report_expected": ("Expected to leave", "预计离网数"),
+    "report_unknown_group": ("(not known)", "（未知）"),
+    "report_other_groups": ("(all others)", "（其他）"),
+    "report_why": ("What points to leaving", "哪些迹象预示离网"),
+    "report_why_note": (
+        "Counted are the reasons that the model gives for each customer, up to three, all customers together. They tell "
+        "what the model goes by, not what causes customers to leave: whether mending one keeps customers, only a "
+        "campaign with a control group can tell.",
+        "这里汇总了模型为每个客户给出的原因（最多三条）。它们说明模型的判断依据，并不等于离网的起因：改善某一点能否留住客户，"
+        "只有带对照组的挽留活动才能回答。",
+    ),
+    "report_share_all": ("All customers", "全体客户"),
+    "report_share_riskiest": ("The riskiest tenth", "风险最高的一成"),
+    "report_share_caption": ("How many customers have this reason", "有此原因的客户占比"),
+    "report_trust": ("Can this be trusted?", "结果可信吗？"),
+    "report_model_churn": ("churn model", "离网模型"),
+    "report_model_value": ("value model", "价值模型"),
+    "report_the_model_churn": ("The churn model", "离网模型"),
+    "report_the_model_value": ("The value model", "价值模型"),
+    "report_version": ("version {version}", "版本 {version}"),
+    "report_in_use": ("in use", "已启用"),
+    "report_not_in_use": ("not in use", "未启用"),
+    "report_this_model": ("this model", "本模型"),
+    "report_baseline_recency": ("longest unused first", "按最久未使用"),
+    "report_baseline_logistic": ("logistic regression", "逻辑回归"),
+    "report_baseline_last_year_spend": ("last year's spend", "过去一年消费"),
+    "report_trust_dates": (
+        "It was trained on customers as they stood on {trained}, and tested on those of {tested}. Every outcome of the "
+        "test lies after all it had learnt from, as next month's will.",
+        "模型用{trained}的客户状况训练，用{tested}的客户检验。检验所用的结果全部发生在训练数据之后，与实际使用时的情形相同。",
+    ),
+    "report_trust_dates_same_time": (
+        "It was trained on customers as they stood on {trained}, and tested on those of {tested}.",
+        "模型用{trained}的客户状况训练，用{tested}的客户检验。",
+    ),
+    "report_trust_refitted": (
+        "The model that scores now was then fitted once more, on every date whose outcome is known.",
+        "检验之后，又用结果已知的全部日期重新训练，得到目前用于评分的模型。",
+    ),
+    "report_trust_dates_many": ("{count} dates from {first} to {last}", "{first}至{last}的 {count} 个日期"),
+    "report_trust_churn": (
+        "Among {customers:,} customers of the test it expected {expected:,.0f} to leave; {left:,} did.",
+        "检验的 {customers:,} 个客户中，模型预计离网 {expected:,.0f} 个，实际离网 {left:,} 个。",
+    ),
+    "report_trust_tenth": (
+        "The tenth with the highest risk held {share} of all who left. Of 100 customers there {hit:.0f} left; of 100 "
+        "chosen at random it would have been {base:.0f}.",
+        "风险最高的一成客户涵盖了 {share} 的离网客户：其中每 100 人有 {hit:.0f} 人离网，而随机抽取 100 人只有 {base:.0f} 人。",
+    ),
+    "report_trust_few": (
+        "Only {left:,} customers of the test left: these figures are rough, as the wide intervals show.",
+        "检验中只有 {left:,} 个客户离网，因此这些指标较粗略，区间也较宽。",
+    ),
+    "report_trust_value": (
+        "The {customers:,} customers of the test were predicted to bring {expected} together; they brought {brought}.",
+        "检验的 {customers:,} 个客户预计共带来 {expected}，实际带来 {brought}。",
+    ),
+    "report_trust_compared": ("Compared with simpler ways", "与简单方法相比"),
+    "report_trust_compared_note": (
+        "Below each figure is its 95% interval. Δ is this model less the simpler way, on the same customers: where its "
+        "interval holds 0, the difference may be chance.",
+        "数字下方为95%置信区间。Δ 为本模型减去该方法在同一批客户上的差值：若其区间包含0，差异可能只是偶然。",
+    ),
+    "report_trust_interval": ("{low} to {high}", "{low} 至 {high}"),
+    "report_trust_metric": ("Figure", "指标"),
+    "report_trust_slices": ("Does it hold for every group?", "对各类客户都成立吗？"),
+    "report_trust_slice": ("Group", "群体"),
+    "report_trust_rows": ("Rows", "样本数"),
+    "report_trust_gates": ("The gates it has to pass", "上线检验"),
+    "report_trust_gates_note": (
+        "A model is used only if it meets every one of these conditions.",
+        "只有满足以下全部条件的模型才会启用。",
+    ),
+    "report_trust_gates_none": ("No gate was asked.", "没有设置上线检验。"),
+    "report_gate_passed": ("passed", "通过"),
+    "report_gate_refused": ("refused", "未通过"),
+    "report_next": ("What to do next", "下一步怎么做"),
+    "report_step_export": (
+        "Take the call list, with those to contact only, and contact them. Leave the control group alone.",
+        "导出联系名单（只含需要联系的客户）并开始联系。请勿联系对照组。",
+    ),
+    "report_step_outcomes": ("Give back what came of each contact.", "回传每次联系的结果。"),
+    "report_step_report": (
+        "After {end}, once the window is over, see whether it paid.",
+        "{end}观察期结束之后，查看挽留是否值得。",
+    ),
+    "report_step_open": ("Draw up a campaign: offers, budget and control group.", "制定挽留活动：方案、预算和对照组。"),
+    "report_step_explain": ("Look at one customer: score, reasons, history.", "查看单个客户：评分、原因和历史。"),
+    "report_words": ("Words on this page", "名词说明"),
+    "report_word_risk": (
+        "The chance that a customer leaves between {start} and {end}. Of 100 customers with a risk of 20%, about 20 leave.",
+        "客户在{start}至{end}之间离网的可能性。100 个离网概率为20%的客户中，约有 20 个会离网。",
+    ),
+    "report_word_value_at_risk": (
+        "Risk times what the customer is expected to bring within {days} days if he stays: the money that is at stake.",
+        "离网概率乘以客户若留下在 {days} 天内预计带来的价值，即可能损失的金额。",
+    ),
+    "report_word_expected_profit": (
+        "What contacting the customer is expected to bring, less discount and cost of the contact.",
+        "联系该客户预计带来的收益，减去优惠和联系成本。",
+    ),
+    "report_word_key_account": (
+        "A customer of the segment key, or of a tier that the configuration calls key.",
+        "属于重点客户群，或属于配置中列为重点等级的客户。",
+    ),
+    "report_word_control": (
+        "Customers as good as those contacted, drawn by lot and left alone, to compare with.",
+        "与被联系者条件相当、随机抽取而不联系的客户，用于对比挽留效果。",
+    ),
+    "report_word_lift": (
+        "How many times as many leavers are found among the customers with the highest risk as among as many chosen at random.",
+        "在风险最高的客户中找到的离网客户数，是随机抽取同样人数时的多少倍。",
+    ),
+    "report_lift": ("Lift", "提升度"),
+    "report_mostly": ("mostly: {phrase}", "主要是：{phrase}"),
+    "report_theme_usage": ("usage", "使用情况"),
+    "report_theme_network": ("network quality", "网络质量"),
+    "report_theme_price": ("price and plan", "资费与套餐"),
+    "report_theme_payment": ("payment", "缴费情况"),
+    "report_theme_service": ("complaints and service", "投诉与服务"),
+    "report_theme_satisfaction": ("satisfaction", "满意度"),
+    "report_theme_contract": ("contract", "合约"),
+    "report_theme_tenure": ("time as a customer", "在网时长"),
+    "report_theme_profile": ("profile", "客户特征"),
+    "report_not_scored_the model gives no number": ("the model gives no number", "模型未能给出结果"),
+    "report_band_low": ("low risk", "低风险"),
+    "report_band_medium": ("medium risk", "中风险"),
+    "report_band_high": ("high risk", "高风险"),
+    "report_segment_mass": ("mass", "大众客户"),
+    "report_segment_business": ("business", "商务客户"),
+    "report_segment_key": ("key", "重点客户"),
+    "report_tier_crystal": ("crystal", "水晶"),
+    "report_tier_gold": ("gold", "黄金"),
+    "report_tier_gem": ("gem", "宝石"),
+    "report_tier_platinum": ("platinum", "铂金"),
+    "report_tier_jade": ("jade", "翡翠"),
+    "report_tier_diamond": ("diamond", "钻石"),
+    "report_channel_phone": ("phone", "电话"),
+    "report_channel_sms": ("SMS", "短信"),
+    "report_channel_email": ("e-mail", "邮件"),
+    "report_channel_account_manager": ("account manager", "客户经理"),
+    "report_channel_app": ("app", "App 推送"),
+    "report_channel_visit": ("visit", "上门拜访"),
+    "metric_auc": ("AUC", "AUC"),
+    "metric_auc_why": (
+        "Chance that of a leaver and a stayer the leaver has the higher risk; 0.5 is guessing, higher is better.",
+        "随机取一个离网客户和一个在网客户，前者风险更高的概率；0.5为随机，越高越好。",
+    ),
+    "metric_pr_auc": ("Average precision", "平均精确率"),
+    "metric_pr_auc_why": (
+        "How pure the top of the list is; guessing gives the share that left, higher is better.",
+        "名单前列的纯度；随机时等于离网率，越高越好。",
+    ),
+    "metric_top_decile_lift": ("Lift in the first tenth", "前10%提升度"),
+    "metric_top_decile_lift_why": (
+        "Times as many leavers in the riskiest tenth as by chance; higher is better.",
+        "风险最高的一成中离网客户是随机的多少倍；越高越好。",
+    ),
+    "metric_brier": ("Brier score", "Brier分数"),
+    "metric_brier_why": ("Mean squared error of the probabilities; lower is better.", "概率的均方误差；越低越好。"),
+    "metric_log_loss": ("Log loss", "对数损失"),
+    "metric_log_loss_why": (
+        "Punishes confident errors; lower is better.",
+        "对过于自信的错误惩罚更重；越低越好。",
+    ),
+    "metric_ece": ("Calibration error", "校准误差"),
+    "metric_ece_why": (
+        "Mean distance between predicted and observed share in ten bins; lower is better.",
+        "十等分中预测与实际离网率的平均差距；越低越好。",
+    ),
+    "metric_level": ("Level", "总量比"),
+    "metric_level_why": (
+        "Predicted over what came true, all together; 1 is right.",
+        "预测总量与实际总量之比；1为完全一致。",
+    ),
+    "metric_normalised_gini": ("Gini", "基尼系数"),
+    "metric_normalised_gini_why": (
+        "How well customers are put in order of value; 1 is perfect, 0 is guessing.",
+        "价值排序的准确程度；1为完全准确，0为随机。",
+    ),
+    "metric_decile_mape": ("Error by tenths", "十等分误差"),
+    "metric_decile_mape_why": (
+        "Mean error of the ten tenths of customers, as a share of the mean value; lower is better.",
+        "按预测价值分成十等分后的平均误差，占平均价值的比例；越低越好。",
     ),
 }
 

@@ -255,12 +255,12 @@ def features(
         If a table cannot be used, a date is none, or nobody is at risk at one.
     """
     settings = load_config(config)
-    _refuse_unbuilt(settings, engine)
+    refuse_unbuilt(settings, engine)
     dates = [parse_as_of(as_of)] if isinstance(as_of, str | dt.date) else [parse_as_of(day) for day in as_of]
     if not dates:
         raise ChurnmlError("no as-of date is given", "give at least one: --as-of 2024-03-01")
     if out is not None:
-        _refuse_to_overwrite(settings, Path(out))
+        refuse_to_overwrite(settings, Path(out))
     with open_histories(settings, progress=progress) as histories:
         panel = Panel(histories, dates, labels=labels)
         if out is None:
@@ -270,7 +270,8 @@ def features(
         return {"rows": rows, "columns": len(panel.schema), "dates": written, "out": str(out)}
 
 
-def _refuse_to_overwrite(config: Config, out: Path) -> None:
+def refuse_to_overwrite(config: Config, out: Path) -> None:
+    """Raise if an output file would take the place of a source, or of what is no Parquet file."""
     require_writable(out)
     if out.exists() and out.stat().st_size:
         with out.open("rb") as file:
@@ -283,7 +284,8 @@ def _refuse_to_overwrite(config: Config, out: Path) -> None:
             raise ChurnmlError(f"{out} is the source of table {name}", "name another file to write", file=str(out))
 
 
-def _refuse_unbuilt(config: Config, engine: str) -> None:
+def refuse_unbuilt(config: Config, engine: str = "duckdb") -> None:
+    """Raise if the configuration or the caller asks for what is not built yet."""
     if engine != "duckdb":
         raise ChurnmlError(f"the engine {engine} is not there yet", "use --engine duckdb")
     if config.features.python is not None:

@@ -1,16 +1,59 @@
-"""The whole loop on a simulated operator."""
+"""The whole loop on a simulated operator, and the report that it ends with."""
 
 from __future__ import annotations
 
+import datetime as dt
+from dataclasses import dataclass
 from pathlib import Path
 
-from churnml.api.histories import PathLike, features, simulate
-from churnml.config import load_config
-from churnml.errors import ChurnmlError
+import pandas as pd
+
+from churnml.api.campaigns import campaign_open
+from churnml.api.histories import PathLike, simulate
+from churnml.api.models import ModelName, TrainReport, score, train
+from churnml.asof import DAY
+from churnml.campaigns.opening import Opened
+from churnml.columns import CUSTOMER_ID
+from churnml.config import Config, load_config
+from churnml.population import at_risk
+from churnml.reporting import Proposal, Report, TrainedModel, write_report
+from churnml.tables.histories import Histories, open_histories
+from churnml.wording import Language
+
+_CAMPAIGN = "first"
 
 
-def demo(out: PathLike = "churnml-demo", *, customers: int = 20_000, seed: int = 0, progress: bool = False) -> Path:
-    """Simulate an operator and make its panel: everything that there is, in one go.
+@dataclass(frozen=True)
+class Demo:
+    """What the demonstration left.
+
+    Attributes
+    ----------
+    config : Path
+        The configuration, to go on with.
+    report : Path
+        The HTML report.
+    scores : Path
+        The scores.
+    told : Report
+        What the report is made from.
+    """
+
+    config: Path
+    report: Path
+    scores: Path
+    told: Report
+
+
+def demo(
+    out: PathLike = "churnml-demo",
+    *,
+    customers: int = 20_000,
+    seed: int = 0,
+    lang: Language = "en",
+    progress: bool = False,
+) -> Demo:
+    """Show the whole loop on a simulated operator: train, score, draw up a campaign, report.
 
     Parameters
     ----------
@@ -19,24 +62,92 @@ def demo(out: PathLike = "churnml-demo", *, customers: int = 20_000, seed: int =
     customers : int
         Customers at the start.
     seed : int
-        The same seed gives the same operator.
+        The same seed gives the same operator, models and list.
+    lang : {"en", "zh"}
+        Language of the report.
     progress : bool
         Whether to show progress on stderr.
 
     Returns
     -------
-    Path
-        The panel, beside the operator's ``churnml.yaml``.
+    Demo
+        Where to look.
 
     Raises
     ------
     ChurnmlError
-        If the folder holds something.
+        If the folder holds something, there are too few customers to train, or a gate refuses the models.
     """
-    simulate(out, customers=customers, seed=seed, progress=progress)
-    config = load_config(Path(out) / "churnml.yaml")
-    panel = Path(out) / "panel.parquet"
-    if config.training is None:
-        raise ChurnmlError(f"{out} has no training dates", "simulate more months")
-    features(config, config.training.dates()[-3:], labels=True, out=panel, progress=progress)
-    return panel
+    folder = Path(out)
+    simulate(folder, customers=customers, seed=seed, progress=progress)
+    config = load_config(folder / "churnml.yaml")
+    trained = train(config, seed=seed, progress=progress)
+    with open_histories(config) as histories:
+        as_of = _day_after(histories)
+        segments = _segments(histories, as_of)
+    files = folder / "report.html", folder / "scores.parquet"
+    scores = score(config, as_of, out=files[1], progress=progress)
+    opened = campaign_open(config, _CAMPAIGN, as_of, seed=seed)
+    told = report_of(config, as_of, trained, scores, opened, segments, shown=str(folder / "churnml.yaml"))
+    write_report(told, files[0], lang)
+    return Demo(folder / "churnml.yaml", *files, told)
+
+
+def report_of(
+    config: Config,
+    as_of: dt.date,
+    trained: TrainReport,
+    scores: pd.DataFrame,
+    opened: Opened,
+    segments: pd.Series[str],
+    *,
+    shown: str,
+) -> Report:
+    """Put together what a report is made from."""
+    models = {name: _model(trained, name) for name in ("churn", "value") if name in trained.models}
+    facts = trained.training.models["churn"].bundle.facts if trained.training else {"features": []}
+    return Report(
+        project=config.project,
+        currency=config.currency,
+        as_of=as_of,
+        lead_days=config.label.lead_days,
+        horizon_days=config.label.horizon_days,
+        value_horizon_days=config.value.horizon_days,
+        churn=models["churn"],
+        value=models.get("value"),
+        scores=scores,
+        segments=segments,
+        key_tiers=config.tiers.first.key if config.tiers else (),
+        campaign=Proposal(opened.assignments, opened.summary, config.campaign.offers),
+        risk_bands=config.risk_bands,
+        phrases={said["feature"]: (said["phrase_en"], said["phrase_zh"]) for said in facts["features"]},
+        config=shown,
+        next_steps=("export", "explain"),
+    )
+
+
+def _model(trained: TrainReport, name: ModelName) -> TrainedModel:
+    assert trained.training is not None
+    fitted, registered = trained.training.models[name], trained.models[name]
+    return TrainedModel(
+        version=str(registered.version),
+        promoted=registered.promoted,
+        trained_on=tuple(fitted.schedule.train),
+        tested_on=tuple(fitted.schedule.test),
+        out_of_time=fitted.schedule.out_of_time,
+        tested=fitted.tested,
+        evaluation=fitted.evaluation,
+        verdict=fitted.verdict,
+    )
+
+
+def _day_after(histories: Histories) -> dt.date:
+    """Return the first day that the histories know nothing of."""
+    latest = [moment for table in ("usage", "bills") if (moment := histories.last_event(table)) is not None]
+    return (max(latest) + DAY).date()
+
+
+def _segments(histories: Histories, as_of: dt.date) -> pd.Series[str]:
+    customers = at_risk(histories, as_of)
+    frame: pd.DataFrame = customers.select(CUSTOMER_ID, "segment").to_pyarrow().to_pandas()
+    return frame.set_index(CUSTOMER_ID)["segment"]

@@ -12,8 +12,10 @@ from typing import Any, NoReturn
 
 import click
 
+from churnml.cli.campaigns import campaign
 from churnml.cli.histories import catalog, check, features, init, simulate
 from churnml.cli.loop import demo
+from churnml.cli.models import explain, promote, rollback, score, train
 from churnml.errors import ChurnmlError
 
 DONE, FAILED, MENDABLE = 0, 1, 2
@@ -94,5 +96,7 @@ def churnml() -> None:
     """
 
 
-for _command in (demo, simulate, init, check, features, catalog):
+for _command in (
+    demo, simulate, init, check, features, catalog, train, score, explain, promote, rollback, campaign,
+):  # fmt: skip
     churnml.add_command(_command)

@@ -31,7 +31,7 @@ def simulate(lang: Language, as_json: bool, **arguments: Any) -> None:
     Example: churnml simulate --out operator --customers 2000 --seed 1
              churnml simulate --continue operator --assignments plan.parquet --months 3
     """
-    from churnml import api
+    from churnml.api import histories as api
 
     result = asdict(api.simulate(**arguments, progress=True))
     show(result, say("simulated", lang, months=arguments["months"], **result), as_json=as_json)
@@ -48,7 +48,7 @@ def init(folder: str, lang: Language, as_json: bool) -> None:
     \b
     Example: churnml init operator
     """
-    from churnml import api
+    from churnml.api import histories as api
 
     written = api.init(folder)
     show({"out": str(written)}, say("init_written", lang, out=written), as_json=as_json)
@@ -67,7 +67,7 @@ def check(config: str, lang: Language, as_json: bool) -> None:
     Example: churnml check operator/churnml.yaml
     """
     settings = configured(config)
-    from churnml import api
+    from churnml.api import histories as api
     from churnml.printing import check_text
 
     report = api.check(settings, strict=False, progress=True)
@@ -103,7 +103,7 @@ def features(lang: Language, as_json: bool, **arguments: Any) -> None:
     future = [str(day) for day in dates if day > settings.now().date() + DAY]
     if future:
         click.echo(say("future", lang, dates=", ".join(future)), err=True)
-    from churnml import api
+    from churnml.api import histories as api
 
     written = api.features(settings, dates, **arguments, progress=True)
     show(written, say("panel_written", lang, **{**written, "dates": len(written["dates"])}), as_json=as_json)
@@ -121,7 +121,7 @@ def catalog(config: str, lang: Language, as_json: bool) -> None:
     Example: churnml catalog operator/churnml.yaml --lang zh
     """
     settings = configured(config)
-    from churnml import api
+    from churnml.api import histories as api
     from churnml.printing import catalog_text
 
     table = api.catalog(settings)

@@ -16,17 +16,16 @@ from churnml.wording import Language, say
 def demo(out: str, customers: int, seed: int, lang: Language, as_json: bool) -> None:
     """Show all of it on a simulated operator.
 
-    Simulates histories, checks them, and makes features and labels as of three dates.
+    Simulates histories, trains and tests models, scores everyone, draws up a first campaign, and writes a report.
 
     \b
     Example: churnml demo --out demo --customers 5000
     """
-    from churnml import api
+    from churnml.api import loop
+    from churnml.reporting import summary_text
 
-    panel = api.demo(out, customers=customers, seed=seed, progress=True)
-    config = panel.parent / "churnml.yaml"
-    show(
-        {"config": str(config), "panel": str(panel)},
-        say("demo_end", lang, config=config, panel=panel),
-        as_json=as_json,
-    )
+    made = loop.demo(out, customers=customers, seed=seed, lang=lang, progress=True)
+    files = {"config": made.config, "report": made.report, "scores": made.scores}
+    facts = {"customer": made.told.scores["customer_id"].iloc[0], "as_of": made.told.as_of}
+    text = f"{summary_text(made.told, lang)}\n\n{say('demo_end', lang, **files, **facts)}"
+    show({name: str(file) for name, file in files.items()}, text, as_json=as_json)

@@ -27,6 +27,7 @@ def features(layout: Layout) -> Iterator[Feature]:
         meaning="Whole days since the day of signing up.",
         phrase_en="days as a customer",
         phrase_zh="在网天数",
+        theme="tenure",
     )
     yield Feature(
         "account_plan",
@@ -37,6 +38,7 @@ def features(layout: Layout) -> Iterator[Feature]:
         meaning="The latest started plan in force (of several, the first in alphabetical order).",
         phrase_en="plan",
         phrase_zh="套餐",
+        theme="price",
     )
     yield Feature(
         "account_monthly_fee",
@@ -46,6 +48,7 @@ def features(layout: Layout) -> Iterator[Feature]:
         meaning="Sum of the monthly fees of the subscriptions in force.",
         phrase_en="monthly fee",
         phrase_zh="月租费",
+        theme="price",
     )
     yield Feature(
         "account_days_to_contract_end",
@@ -56,6 +59,7 @@ def features(layout: Layout) -> Iterator[Feature]:
         meaning="Whole days to the day of the latest contract end in force; negative once it is past.",
         phrase_en="days to the end of the contract",
         phrase_zh="距合约到期的天数",
+        theme="contract",
     )
     for days in layout.windows:
         yield Feature(
@@ -69,6 +73,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             meaning=f"Subscriptions started in the {days} days before the date; the first ever does not count.",
             phrase_en=f"plan changes in the last {days} days",
             phrase_zh=f"最近{days}天的套餐变更次数",
+            theme="contract",
         )
     for name, kind in layout.attributes.items():
         english, chinese = _WORDS.get(name, (name, name))
@@ -83,4 +88,5 @@ def features(layout: Layout) -> Iterator[Feature]:
             meaning=f"{name} of the customer, as known at the date.",
             phrase_en=english,
             phrase_zh=chinese,
+            theme="profile",
         )

@@ -17,21 +17,27 @@ _OWED = _.amount > IN_FULL  # a bill of zero or less is in full from the start
 _LATE = _OWED & ((_.amount - _IN_TIME.ifelse(_PAYMENT, 0.0)) > IN_FULL)
 
 
+def billed(days: int, money: str = "money") -> Feature:
+    """Declare the sum of a window's bills: also what grades, campaigns and baselines mean by spend."""
+    return Feature(
+        f"bills_amount_sum_{days}d",
+        "bills",
+        {"value": Measure("sum", _.amount, window=days)},
+        empty=0,
+        window=days,
+        unit=money,
+        meaning=f"Sum of the amounts billed in the {days} days before the date.",
+        phrase_en=f"billed in the last {days} days",
+        phrase_zh=f"最近{days}天的账单金额",
+        theme="price",
+    )
+
+
 def features(layout: Layout) -> Iterator[Feature]:
     """Declare the billing features of a layout."""
     money = layout.currency or "money"
     for days in layout.windows:
-        yield Feature(
-            f"bills_amount_sum_{days}d",
-            "bills",
-            {"value": Measure("sum", _.amount, window=days)},
-            empty=0,
-            window=days,
-            unit=money,
-            meaning=f"Sum of the amounts billed in the {days} days before the date.",
-            phrase_en=f"billed in the last {days} days",
-            phrase_zh=f"最近{days}天的账单金额",
-        )
+        yield billed(days, money)
         yield Feature(
             f"bills_amount_mean_{days}d",
             "bills",
@@ -42,6 +48,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             meaning=f"Mean amount of the bills of the {days} days before the date; null without a bill.",
             phrase_en=f"average bill of the last {days} days",
             phrase_zh=f"最近{days}天的平均账单金额",
+            theme="price",
         )
         yield Feature(
             f"bills_late_count_{days}d",
@@ -54,6 +61,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             meaning=f"Bills due in the {days} days before the date that were not paid in full by the end of that day.",
             phrase_en=f"bills not paid in time in the last {days} days",
             phrase_zh=f"最近{days}天未按时付清的账单数",
+            theme="payment",
         )
     yield Feature(
         "bills_unpaid_amount",
@@ -64,6 +72,7 @@ def features(layout: Layout) -> Iterator[Feature]:
         meaning="What is billed and not known to be paid, over all bills before the date.",
         phrase_en="amount unpaid",
         phrase_zh="未付金额",
+        theme="payment",
     )
     yield Feature(
         "bills_days_overdue_max",
@@ -76,4 +85,5 @@ def features(layout: Layout) -> Iterator[Feature]:
         meaning="Whole days since the oldest due day of a bill that is not known to be paid in full; 0 without one.",
         phrase_en="days that the oldest unpaid bill is overdue",
         phrase_zh="最早未付账单的逾期天数",
+        theme="payment",
     )

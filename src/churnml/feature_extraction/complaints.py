@@ -30,6 +30,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             meaning=f"Complaints opened in the {days} days before the date.",
             phrase_en=f"complaints in the last {days} days",
             phrase_zh=f"最近{days}天的投诉次数",
+            theme="service",
         )
         yield Feature(
             f"complaints_repeat_count_{days}d",
@@ -42,6 +43,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             meaning=f"Complaints opened in the {days} days before the date, within 30 days of another of the category.",
             phrase_en=f"complaints about the same thing again in the last {days} days",
             phrase_zh=f"最近{days}天的重复投诉次数",
+            theme="service",
         )
         yield Feature(
             f"complaints_first_contact_resolution_rate_{days}d",
@@ -53,6 +55,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             meaning=f"Share of the resolved complaints of the {days} days before the date that took one contact.",
             phrase_en=f"share of complaints resolved at first contact in the last {days} days",
             phrase_zh=f"最近{days}天投诉的首次解决率",
+            theme="service",
         )
         yield Feature(
             f"complaints_resolution_hours_mean_{days}d",
@@ -64,6 +67,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             meaning=f"Mean hours from opening to resolving, of complaints opened in the {days} days before the date.",
             phrase_en=f"hours to resolve a complaint in the last {days} days",
             phrase_zh=f"最近{days}天投诉的平均处理时长（小时）",
+            theme="service",
         )
         yield Feature(
             f"complaints_satisfaction_mean_{days}d",
@@ -75,6 +79,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             meaning=f"Mean known satisfaction with the complaints opened in the {days} days before the date.",
             phrase_en=f"satisfaction with complaints handled in the last {days} days",
             phrase_zh=f"最近{days}天投诉处理满意度",
+            theme="service",
         )
     yield Feature(
         "complaints_open_count",
@@ -86,4 +91,5 @@ def features(layout: Layout) -> Iterator[Feature]:
         meaning="Complaints opened before the date and not known to be resolved.",
         phrase_en="complaints still open",
         phrase_zh="未解决的投诉数",
+        theme="service",
     )

@@ -16,6 +16,7 @@ from ibis import _
 from churnml.tables.schema import Dtype, Kind
 
 Deferred = Any
+Theme = Literal["usage", "network", "price", "payment", "service", "satisfaction", "contract", "tenure", "profile"]
 How = Literal["sum", "count", "min", "max", "days", "last"]
 
 
@@ -96,6 +97,8 @@ class Feature:
         Its definition in one sentence.
     phrase_en, phrase_zh : str
         What a retention team calls it.
+    theme : str
+        What it speaks of: features of one theme give one reason.
     """
 
     name: str
@@ -105,6 +108,7 @@ class Feature:
     meaning: str
     phrase_en: str
     phrase_zh: str
+    theme: Theme
     formula: Deferred = field(default_factory=lambda: _.value)
     empty: float | None = None
     dtype: Dtype = "float64"

@@ -19,6 +19,7 @@ def features(layout: Layout) -> Iterator[Feature]:
         meaning="The last score given before the date (of several at one instant, the lowest).",
         phrase_en="last satisfaction score",
         phrase_zh="最近一次满意度评分",
+        theme="satisfaction",
     )
     for days in layout.windows:
         yield Feature(
@@ -31,4 +32,5 @@ def features(layout: Layout) -> Iterator[Feature]:
             meaning=f"Mean score given in the {days} days before the date.",
             phrase_en=f"average satisfaction score of the last {days} days",
             phrase_zh=f"最近{days}天的平均满意度评分",
+            theme="satisfaction",
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ibis import _
 
-from churnml.feature_extraction.declare import Feature, Layout, Measure, day_of
+from churnml.feature_extraction.declare import Feature, Layout, Measure, Theme, day_of
 
 LOOK_BACK_DAYS = 730
 _NOTHING = 1e-6
@@ -18,6 +18,7 @@ _WORDS = {
     "roaming_minutes": ("minutes", "roaming minutes", "漫游分钟数"),
     "dropped_calls": ("calls", "dropped calls", "掉话次数"),
 }
+_THEMES: dict[str, Theme] = {"dropped_calls": "network"}
 
 
 def features(layout: Layout) -> Iterator[Feature]:
@@ -36,6 +37,7 @@ def features(layout: Layout) -> Iterator[Feature]:
                 meaning=f"Sum of {column} in the {days} days before the date.",
                 phrase_en=f"{english} in the last {days} days",
                 phrase_zh=f"最近{days}天的{chinese}",
+                theme=_THEMES.get(column, "usage"),
             )
         yield Feature(
             f"usage_{column}_trend_30d_90d",
@@ -48,6 +50,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             meaning=f"Daily {column} of the last 30 days over that of the last 90; null where there was none.",
             phrase_en=f"{english} a day, last month against last quarter",
             phrase_zh=f"{chinese}：近30天日均与近90天日均之比",
+            theme=_THEMES.get(column, "usage"),
         )
     for days in layout.windows:
         yield Feature(
@@ -61,6 +64,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             meaning=f"Distinct days with a usage row in the {days} days before the date.",
             phrase_en=f"active days in the last {days} days",
             phrase_zh=f"最近{days}天的活跃天数",
+            theme="usage",
         )
     yield Feature(
         "usage_days_since_last",
@@ -72,4 +76,5 @@ def features(layout: Layout) -> Iterator[Feature]:
         meaning=f"Whole days since the day of the last usage row; null where there is none in {LOOK_BACK_DAYS} days.",
         phrase_en="days since the last use",
         phrase_zh="距最近一次使用的天数",
+        theme="usage",
     )

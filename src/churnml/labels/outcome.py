@@ -63,6 +63,18 @@ def _telling(histories: Histories) -> list[str]:
     return [label.activity] if label.mode == "inactive" else ["usage", "bills"]
 
 
+def known_from(histories: Histories, as_of: dt.date) -> dt.date:
+    """Return the day from which the outcome of a date is known, if the histories reach to it."""
+    label = histories.config.label
+    return as_of + (label.lead_days + label.horizon_days + label.settle_days) * DAY
+
+
+def value_known_until(histories: Histories) -> dt.datetime | None:
+    """Return the instant up to which values are known: the end of the day of the latest bill; None without bills."""
+    last_bill = histories.last_event("bills")
+    return None if last_bill is None else _next_day(last_bill)
+
+
 def outcome_window(histories: Histories, as_of: dt.date) -> Span:
     """Return the outcome window of an as-of date."""
     label = histories.config.label
@@ -125,8 +137,8 @@ def value(histories: Histories, population: ir.Table, as_of: dt.date) -> ir.Tabl
         ``value.margin_rate`` less costs; null where bills do not reach to the end of that.
     """
     span = Span.outcome(as_of, 0, histories.config.value.horizon_days)
-    last_bill = histories.last_event("bills")
-    if last_bill is None or span.end > _next_day(last_bill):
+    until = value_known_until(histories)
+    if until is None or span.end > until:
         return population.select(CUSTOMER_ID, ibis.null("float64").name(VALUE))
     billed = _summed(histories, "bills", span, "__billed")
     spent = _summed(histories, "costs", span, "__spent")

@@ -48,7 +48,7 @@ def moods(people: People, draws: Draws, months: int) -> Iterator[Mood]:
         shocked = draws.uniform("shock", month) < c.SHOCK_CHANCE
         size = c.SHOCK_MEAN * draws.exponential("shock_size", month)
         shock = c.SHOCK_DECAY * shock + np.where(shocked, size, 0.0)
-        market = 0.35 * np.sin(2 * np.pi * (month - 7) / 12)  # rivals' offers come back every year
+        market = c.SEASON * np.sin(2 * np.pi * (month - 7) / 12)  # rivals' offers come back every year
         price = 0.65 * people.price + 0.6 * drifts["price"] + market
         network = 0.65 * people.network + 0.55 * drifts["network"]
         service = 0.45 * people.service + shock - 0.2

@@ -36,6 +36,7 @@ CYCLE_DAYS = (5, 10, 15, 20, 25, 31)  # day of the bill; 31 is the last day of t
 
 # --- how satisfaction moves, month by month ----------------------------------------------------------------
 PERSISTENCE = 0.90
+SEASON = 0.04  # on the price's trouble: moves churn by some 4 % up and down over the year
 SHOCK_CHANCE, SHOCK_MEAN, SHOCK_DECAY = 0.05, 1.5, 0.72
 AWAY_PERSISTENCE, AWAY_GAIN, AWAY_NOISE = 0.72, 0.62, 0.34  # drifting away follows dissatisfaction with a delay
 

@@ -42,19 +42,30 @@ class Panel:
         As-of dates; doubled ones count once, in ascending order.
     labels : bool
         Whether to add ``churned`` and ``value``.
+    also : sequence of Feature
+        Columns to have beside the features of the catalogue, where they are not among them.
+
+    Attributes
+    ----------
+    features : list of Feature
+        Those of the catalogue, which models read.
     """
 
-    def __init__(self, histories: Histories, dates: Sequence[dt.date], *, labels: bool = False) -> None:
+    def __init__(
+        self, histories: Histories, dates: Sequence[dt.date], *, labels: bool = False, also: Sequence[Feature] = ()
+    ) -> None:
         self.histories = histories
         self.dates = sorted(set(dates))
         self.labels = labels
         self.features: list[Feature] = catalogue(layout_of(histories.config, histories.extras))
+        names = {feature.name for feature in self.features}
+        self._columns = [*self.features, *(feature for feature in also if feature.name not in names)]
 
     @property
     def schema(self) -> pa.Schema:
         """The columns and types of the panel: keys, features in the catalogue's order, labels."""
         columns = [(CUSTOMER_ID, pa.string()), (AS_OF, pa.date32())]
-        columns += [(feature.name, _ARROW_TYPES[feature.dtype]) for feature in self.features]
+        columns += [(feature.name, _ARROW_TYPES[feature.dtype]) for feature in self._columns]
         columns += [(CHURNED, pa.int64()), (VALUE, pa.float64())] if self.labels else []
         return pa.schema(columns)
 
@@ -94,7 +105,7 @@ class Panel:
         population = con.create_table("population", at_risk(self.histories, as_of), temp=True, overwrite=True)
         if not population.count().to_pyarrow().as_py():
             raise self._nobody(as_of)
-        rows = extract(self.histories, population, self.features, ROW_CONTEXT, as_of)
+        rows = extract(self.histories, population, self._columns, ROW_CONTEXT, as_of)
         if self.labels:
             churned = outcome.churned(self.histories, population, as_of)
             value = outcome.value(self.histories, population, as_of)

@@ -10,6 +10,7 @@ from churnml.asof import DAY, dates_between
 from churnml.columns import CHURNED
 from churnml.labels.outcome import churned, is_observed, observed_until
 from churnml.population import at_risk
+from churnml.snapshots.splits import out_of_time
 from churnml.tables.coverage import Finding
 from churnml.tables.histories import Histories
 
@@ -56,7 +57,7 @@ def usable_dates(histories: Histories) -> list[dt.date]:
     last = (observed_until(histories) - (label.lead_days + label.horizon_days) * DAY).date()
     if histories.config.training is not None:
         return [day for day in histories.config.training.dates() if day <= last]
-    first = _first_row(histories) + (_WARM_UP_DAYS + 31) * DAY
+    first = first_row(histories) + (_WARM_UP_DAYS + 31) * DAY
     return dates_between(first.date().replace(day=1), last, "1mo")
 
 
@@ -85,12 +86,12 @@ def readiness(histories: Histories) -> tuple[bool, list[Finding]]:
         facts: dict[str, Any] = {
             "until": until,
             "latest": (until - gap * DAY).date(),
-            "first": _first_row(histories).date(),
+            "first": first_row(histories).date(),
         }
         return False, [Finding(None, None, "no_outcome", facts)]
-    span = (dates[-1] - dates[0]).days
-    if span < gap:
-        facts = {"gap": gap, "first": dates[0], "last": dates[-1], "missing": gap - span}
+    missing = out_of_time(dates, gap).missing_days
+    if missing:
+        facts = {"gap": gap, "first": dates[0], "last": dates[-1], "missing": missing}
         return False, [Finding(None, None, "one_date", facts)]
     split = _split(histories)
     if split.enough:
@@ -119,13 +120,12 @@ def _longer(histories: Histories) -> Finding:
 def _split(histories: Histories) -> Split:
     """Count churners, the last usable date being the test, those a whole outcome window before it the training."""
     label = histories.config.label
-    gap = (label.lead_days + label.horizon_days) * DAY
     dates = usable_dates(histories)
     if not dates:
         return Split(0, 0)
-    counts = {day: outcomes(histories, day)[1] for day in dates if day <= dates[-1] - gap or day == dates[-1]}
-    test = counts.pop(dates[-1])
-    return Split(sum(counts.values()), test)
+    split = out_of_time(dates, label.lead_days + label.horizon_days)
+    train, test = (sum(outcomes(histories, day)[1] for day in days) for days in (split.train, split.test))
+    return Split(train, test)
 
 
 def outcomes(histories: Histories, as_of: dt.date) -> tuple[int, int]:
@@ -135,7 +135,8 @@ def outcomes(histories: Histories, as_of: dt.date) -> tuple[int, int]:
     return counts[0]["stayed"] or 0, counts[0]["left"] or 0
 
 
-def _first_row(histories: Histories) -> dt.datetime:
+def first_row(histories: Histories) -> dt.datetime:
+    """Return when the histories begin: the first row of any table but ``customers``, or else the first sign-up."""
     moments = [report.first for name, report in histories.reports.items() if report.first and name != "customers"]
     signed_up = histories.reports["customers"].first
     return min(moments or ([signed_up] if signed_up else []), default=observed_until(histories))

@@ -1,0 +1,336 @@
+"""From features to scores: train, score, explain, promote, rollback."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from churnml.api.histories import AsOf, Engine, PathLike, refuse_to_overwrite, refuse_unbuilt
+from churnml.asof import parse_as_of
+from churnml.config import Config, ConfigLike, load_config
+from churnml.errors import ChurnmlError
+from churnml.evaluation.verdict import Verdict
+from churnml.registry import champions, promotion
+from churnml.registry.record import Recorded, record
+from churnml.scoring.keep import keep_scores, kept_scores, write_scores
+from churnml.scoring.score import Model, score_panel
+from churnml.scoring.timeline import timeline
+from churnml.snapshots.panel import Panel
+from churnml.tables.histories import Histories, open_histories
+from churnml.tiering.spend import QUARTER
+from churnml.training import run
+from churnml.wording import Language
+
+ModelName = Literal["churn", "value"]
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """What became of one model that was trained.
+
+    Attributes
+    ----------
+    version : int
+        In the registry.
+    promoted : bool
+        Whether it scores customers from now on.
+    verdict : Verdict
+        Of the gates.
+    metrics : dict of float
+        Out of time, or by cross-validation where the tables are of one date.
+    """
+
+    version: int
+    promoted: bool
+    verdict: Verdict
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What `train` came to.
+
+    Attributes
+    ----------
+    models : dict of ModelReport
+        ``churn``, and ``value`` where there are bills.
+    training : Training or None
+        The models and the rows that they were tested on; None where an earlier training was resumed.
+    """
+
+    models: dict[str, ModelReport]
+    training: run.Training | None
+
+    def to_dict(self, lang: Language = "en") -> dict[str, Any]:
+        """Return the report as it is printed with ``--json``."""
+        return {
+            "models": {
+                name: {
+                    "version": model.version,
+                    "promoted": model.promoted,
+                    "verdict": _told(model.verdict, lang),
+                    "metrics": model.metrics,
+                }
+                for name, model in self.models.items()
+            }
+        }
+
+
+def _told(verdict: Verdict, lang: Language) -> dict[str, Any]:
+    told = verdict.to_dict()
+    messages = [gate.message(lang) for gate in verdict.gates]
+    return told | {"gates": [{**gate, "message": text} for gate, text in zip(told["gates"], messages, strict=True)]}
+
+
+def train(
+    config: ConfigLike,
+    as_of: AsOf | Iterable[AsOf] = (),
+    *,
+    seed: int = 0,
+    resume: bool = False,
+    progress: bool = False,
+) -> TrainReport:
+    """Train the models, test them out of time, register them, and promote those that the gates let pass.
+
+    Parameters
+    ----------
+    config : path, mapping or Config
+        The configuration.
+    as_of : date, text or several, optional
+        As-of dates to train and test on, in place of those of the configuration.
+    seed : int
+        The same seed and histories give the same models.
+    resume : bool
+        Train nothing: register what an earlier training could not, because MLflow was not to be had.
+    progress : bool
+        Whether to show progress on stderr.
+
+    Returns
+    -------
+    TrainReport
+        Versions, verdicts, metrics; also where the gates refuse.
+
+    Raises
+    ------
+    ChurnmlError
+        If a date's outcome is not known, the histories are too short, there is one class only, or MLflow cannot be had
+        (what was trained is kept, and `resume` registers it).
+    """
+    settings = load_config(config)
+    refuse_unbuilt(settings)
+    dates = [parse_as_of(as_of)] if isinstance(as_of, str | dt.date) else [parse_as_of(day) for day in as_of]
+    if resume:
+        return TrainReport(_register(settings, run.unregistered(settings)), None)
+    with open_histories(settings, progress=progress) as histories:
+        training = run.run(histories, dates, seed=seed, progress=progress)
+    return TrainReport(_register(settings, training.folder), training)
+
+
+def _register(config: Config, folder: Path) -> dict[str, ModelReport]:
+    try:
+        recorded = record(config, folder)
+        reports = {name: _settled(config, folder / name, found) for name, found in recorded.items()}
+    except ChurnmlError as error:
+        raise ChurnmlError(
+            f"{error.problem}; what was trained is kept in {folder}",
+            f"{error.remedy}; then churnml train CONFIG --resume registers it",
+            **error.details,
+        ) from error
+    run.registered(folder)
+    return reports
+
+
+def _settled(config: Config, folder: Path, found: Recorded) -> ModelReport:
+    verdict = Verdict.from_dict(json.loads((folder / "verdict.json").read_text(encoding="utf-8")))
+    metrics = json.loads((folder / "facts.json").read_text(encoding="utf-8"))["metrics"]
+    if verdict.passed:
+        promotion.promote(config, folder.name, found.version, why="trained, and passed its gates")
+    return ModelReport(found.version, verdict.passed, verdict, metrics)
+
+
+def score(
+    config: ConfigLike,
+    as_of: AsOf,
+    *,
+    out: PathLike | None = None,
+    candidate: bool = False,
+    engine: Engine = "duckdb",
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Score everyone at risk as of a date.
+
+    Parameters
+    ----------
+    config : path, mapping or Config
+        The configuration.
+    as_of : date or text
+        The date.
+    out : path, optional
+        A Parquet file to write, too.
+    candidate : bool
+        By the newest versions, promoted or not, to look at; such scores are not kept.
+    engine : {"duckdb"}
+        What computes the features.
+    progress : bool
+        Whether to show progress on stderr.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each customer at risk: ``status``, ``churn_probability``, ``expected_value``, ``value_at_risk``,
+        ``value_tier``, ``risk_band``, ``reasons``, ... (see docs/scores.md).
+
+    Raises
+    ------
+    ChurnmlError
+        If there is no champion (the message says which gate refused), or nobody is at risk.
+    """
+    settings = load_config(config)
+    refuse_unbuilt(settings, engine)
+    if out is not None:
+        refuse_to_overwrite(settings, Path(out))
+    models = _models(settings, candidate=candidate)
+    with open_histories(settings, progress=progress) as histories:
+        scores = _scored(histories, parse_as_of(as_of), models, progress=progress)
+    if out is not None:
+        write_scores(scores, settings, Path(out))
+    if not candidate:
+        keep_scores(scores, settings)
+    return scores
+
+
+def explain(config: ConfigLike, customer: str, as_of: AsOf, *, candidate: bool = False) -> dict[str, Any]:
+    """Explain one customer: score, reasons, recent history.
+
+    Parameters
+    ----------
+    config : path, mapping or Config
+        The configuration.
+    customer : str
+        The ``customer_id``.
+    as_of : date or text
+        The date; nothing that became known later is shown.
+    candidate : bool
+        By the newest versions, promoted or not.
+
+    Returns
+    -------
+    dict
+        ``score`` (the columns of `score`) and ``history`` (for each table the latest rows, personal columns left out;
+        usage by month).
+
+    Raises
+    ------
+    ChurnmlError
+        If the customer is not at risk at the date, or there is no champion.
+    """
+    settings = load_config(config)
+    refuse_unbuilt(settings)
+    day = parse_as_of(as_of)
+    models = _models(settings, candidate=candidate)
+    with open_histories(settings) as histories:
+        scores = _scored(histories, day, models, customers=[str(customer)])
+        return {"score": scores.iloc[0].to_dict(), "history": timeline(histories, str(customer), day)}
+
+
+def scores_at(histories: Histories, as_of: dt.date, *, progress: bool = False) -> pd.DataFrame:
+    """Return the champions' scores of a date: those that are kept, or else made and kept now."""
+    models = _models(histories.config)
+    churn, value = models
+    kept = kept_scores(histories.config, as_of, (churn.version, None if value is None else value.version))
+    if kept is None:
+        kept = _scored(histories, as_of, models, progress=progress)
+        keep_scores(kept, histories.config)
+    return kept
+
+
+def _models(config: Config, *, candidate: bool = False) -> tuple[Model, Model | None]:
+    churn = champions.load(config, "churn", candidate=candidate)
+    if config.tables.bills is None:
+        return Model(churn.bundle, churn.version), None
+    value = champions.load(config, "value", candidate=candidate)
+    return Model(churn.bundle, churn.version), Model(value.bundle, value.version)
+
+
+def _scored(
+    histories: Histories,
+    as_of: dt.date,
+    models: tuple[Model, Model | None],
+    *,
+    customers: list[str] | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    panel = Panel(histories, [as_of], also=[QUARTER]).to_pandas(progress=progress)
+    scores = score_panel(panel, histories.config, *models, only=customers, progress=progress)
+    if customers and scores.empty:
+        raise ChurnmlError(
+            f"customer {customers[0]} is not at risk at {as_of}",
+            "look at the id and the date",
+            customer=customers[0],
+            date=str(as_of),
+        )
+    return scores
+
+
+def promote(
+    config: ConfigLike, model: ModelName, version: int | None = None, *, who: str | None = None, why: str | None = None
+) -> dict[str, Any]:
+    """Let a version score customers, if its gates let it pass.
+
+    Parameters
+    ----------
+    config : path, mapping or Config
+        The configuration.
+    model : {"churn", "value"}
+        Which model.
+    version : int, optional
+        The newest by default.
+    who, why : str, optional
+        Kept with the change.
+
+    Returns
+    -------
+    dict
+        ``model``, ``version``, ``previous``, ``who``, ``when``, ``why``.
+
+    Raises
+    ------
+    ChurnmlError
+        If the version does not exist, or a gate refuses it.
+    """
+    return asdict(promotion.promote(load_config(config), model, version, who=who, why=why))
+
+
+def rollback(
+    config: ConfigLike, model: ModelName, version: int | None = None, *, who: str | None = None, why: str | None = None
+) -> dict[str, Any]:
+    """Let the champion before score customers again.
+
+    Parameters
+    ----------
+    config : path, mapping or Config
+        The configuration.
+    model : {"churn", "value"}
+        Which model.
+    version : int, optional
+        The champion before by default.
+    who, why : str, optional
+        Kept with the change.
+
+    Returns
+    -------
+    dict
+        As `promote`.
+
+    Raises
+    ------
+    ChurnmlError
+        If there was no champion before.
+    """
+    return asdict(promotion.rollback(load_config(config), model, version, who=who, why=why))

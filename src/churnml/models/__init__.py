@@ -1,0 +1,1 @@
+"""Churn and value models, and the rules that they have to beat."""

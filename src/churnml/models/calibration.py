@@ -1,0 +1,108 @@
+"""Calibration: what a model calls a probability, made one; fitted on rows that the model has not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+Array = npt.NDArray[np.float64]
+Method = Literal["none", "beta", "isotonic"]
+
+EDGE = 1e-6  # no probability is nearer to 0 or 1
+_WORTH = 1e-4  # a method must lower the log loss by so much of it to be preferred to a simpler one
+
+
+@dataclass(frozen=True)
+class Calibrator:
+    """A map from raw to calibrated probabilities that never falls.
+
+    Attributes
+    ----------
+    method : {"none", "beta", "isotonic"}
+        ``beta``: ``logit(q) = a ln(p) - b ln(1 - p) + c`` (Kull, Silva Filho and Flach, 2017); ``isotonic``: linear
+        between knots.
+    numbers : dict of list of float
+        ``a``, ``b``, ``c``, or the knots ``x``, ``y``.
+    """
+
+    method: Method
+    numbers: dict[str, list[float]]
+
+    def __call__(self, raw: Array) -> Array:
+        """Return calibrated probabilities, shape (n,), within [1e-6, 1 - 1e-6]."""
+        raw = np.clip(raw, EDGE, 1 - EDGE)
+        if self.method == "isotonic":
+            raw = np.interp(raw, self.numbers["x"], self.numbers["y"])
+        elif self.method == "beta":
+            (a,), (b,), (c,) = (self.numbers[name] for name in "abc")
+            raw = 1 / (1 + np.exp(-(a * np.log(raw) - b * np.log1p(-raw) + c)))
+        return np.clip(raw, EDGE, 1 - EDGE)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as it is kept; reading it back gives the same bits."""
+        return {"method": self.method, "numbers": self.numbers}
+
+
+def choose_calibrator(raw: Array, observed: Array, folds: npt.NDArray[np.intp], weight: Array) -> Calibrator:
+    """Fit the method that has the lowest log loss on folds that it was not fitted on.
+
+    Parameters
+    ----------
+    raw : array of shape (n,)
+        Probabilities by models that have not seen the row.
+    observed : array of shape (n,)
+        0 or 1.
+    folds : array of shape (n,)
+        The fold of each row.
+    weight : array of shape (n,)
+        Weights.
+
+    Returns
+    -------
+    Calibrator
+        Fitted on all the rows.
+    """
+    best, lowest = Calibrator("none", {}), np.inf
+    methods: tuple[Method, ...] = ("none", "beta", "isotonic")
+    for method in methods:
+        judged = np.empty_like(raw)
+        for fold in np.unique(folds):
+            inside = folds == fold
+            judged[inside] = _fitted(method, raw[~inside], observed[~inside], weight[~inside])(raw[inside])
+        loss = float(log_loss(observed, judged, sample_weight=weight, labels=[0, 1]))
+        if loss < lowest * (1 - _WORTH):
+            best, lowest = _fitted(method, raw, observed, weight), loss
+    return best
+
+
+def _fitted(method: Method, raw: Array, observed: Array, weight: Array) -> Calibrator:
+    raw = np.clip(raw, EDGE, 1 - EDGE)
+    if method == "none" or len(np.unique(observed)) < 2:
+        return Calibrator("none", {})
+    if method == "beta":
+        return _beta(raw, observed, weight)
+    isotonic = IsotonicRegression(out_of_bounds="clip").fit(raw, observed, sample_weight=weight)
+    x, y = isotonic.X_thresholds_, isotonic.y_thresholds_
+    floor = 0.5 / len(raw)  # an empty bin is no proof that nobody leaves
+    return Calibrator("isotonic", {"x": x.tolist(), "y": np.clip(y, floor, 1 - floor).tolist()})
+
+
+def _beta(raw: Array, observed: Array, weight: Array) -> Calibrator:
+    """Fit a and b at least 0, so that the order stays."""
+    terms = np.column_stack([np.log(raw), -np.log1p(-raw)])
+    used = [0, 1]
+    while used:
+        model = LogisticRegression(C=1e6, max_iter=1000).fit(terms[:, used], observed, sample_weight=weight)
+        slopes = dict(zip(used, model.coef_[0].tolist(), strict=True))
+        wrong = [number for number, slope in slopes.items() if slope < 0]
+        if not wrong:
+            a, b = (float(slopes.get(number, 0.0)) for number in (0, 1))
+            return Calibrator("beta", {"a": [a], "b": [b], "c": [float(model.intercept_[0])]})
+        used = [number for number in used if number not in wrong[:1]]
+    return Calibrator("none", {})

@@ -1,0 +1,90 @@
+"""Inner folds: forward in time where rows have dates, a customer's rows always together."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.model_selection import GroupKFold, StratifiedKFold
+
+Rows = npt.NDArray[np.intp]
+
+FOLDS = 3
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Rows to fit on and rows to judge by, each judged at most once.
+
+    Attributes
+    ----------
+    pairs : list of tuple
+        Positions of the rows to fit on and to judge by.
+    fitted, judged : list of datetime.date
+        The dates of those rows; empty where the folds are not forward in time.
+    """
+
+    pairs: list[tuple[Rows, Rows]]
+    fitted: list[dt.date]
+    judged: list[dt.date]
+
+    @property
+    def forward(self) -> bool:
+        """Whether every row is judged by a model of rows whose outcome was known at its date."""
+        return bool(self.judged)
+
+
+def inner_folds(
+    outcome: npt.NDArray[Any], groups: Any = None, as_of: Any = None, *, label_days: int = 0, seed: int = 0
+) -> Folds:
+    """Cut rows into folds for tuning and calibration.
+
+    Parameters
+    ----------
+    outcome : array of shape (n,)
+        Without groups or dates, folds have equal shares of it.
+    groups : array of shape (n,), optional
+        Customers: the rows of one are never on both sides of a fold.
+    as_of : array of shape (n,), optional
+        Dates. The last third of them is judged, by models of the dates whose outcome was known at the first of these;
+        where there are none, fewer dates are judged; where there are none even then, dates play no part.
+    label_days : int
+        Days from a date until its outcome is known.
+    seed : int
+        Of the drawing of customers.
+
+    Returns
+    -------
+    Folds
+        Three pairs.
+    """
+    customers = np.arange(len(outcome)) if groups is None else pd.factorize(np.asarray(groups))[0]
+    if groups is None:
+        splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(customers, outcome > 0)
+    else:
+        splitter = GroupKFold(FOLDS, shuffle=True, random_state=seed).split(customers, groups=customers)
+    pairs = [(fit, judge) for fit, judge in splitter]
+    if as_of is None:
+        return Folds(pairs, [], [])
+    days = pd.to_datetime(pd.Series(np.asarray(as_of))).dt.date
+    fitted, judged = forward(sorted(set(days)), label_days)
+    if not judged:
+        return Folds(pairs, [], [])
+    may_fit, may_judge = days.isin(fitted).to_numpy(), days.isin(judged).to_numpy()
+    return Folds([(fit[may_fit[fit]], judge[may_judge[judge]]) for fit, judge in pairs], fitted, judged)
+
+
+def forward(dates: Sequence[dt.date], label_days: int) -> tuple[list[dt.date], list[dt.date]]:
+    """Choose the dates to fit on and to judge by; both empty where no outcome is known before the last date."""
+    gap = dt.timedelta(days=label_days)
+    for count in range(max(len(dates) // 3, 1), 0, -1):
+        judged = list(dates[-count:])
+        fitted = [day for day in dates if day + gap <= judged[0] and day < judged[0]]
+        if fitted:
+            return fitted, judged
+    return [], []

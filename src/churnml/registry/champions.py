@@ -1,0 +1,152 @@
+"""The model that scores: the champion, or the newest version to look at."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from churnml.config import Config
+from churnml.errors import ChurnmlError
+from churnml.evaluation.verdict import Verdict
+from churnml.files import scratch_folder
+from churnml.registry.handed import digest
+from churnml.registry.names import champion_of, refusals, registered, registered_name, verdict_of, versions_of
+from churnml.registry.record import DIGEST_TAG
+from churnml.registry.store import Store, local_path, opened
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+    from churnml.models.bundle import Bundle
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A version that can predict.
+
+    Parameters
+    ----------
+    version : int
+        Its number.
+    bundle : Bundle
+        What predicts.
+    verdict : Verdict
+        What its gates say.
+    trained_at : datetime
+        When it was registered, in the project's zone.
+    """
+
+    version: int
+    bundle: Bundle
+    verdict: Verdict
+    trained_at: dt.datetime
+
+
+def load(config: Config, model: str, *, candidate: bool = False) -> Loaded:
+    """Load the champion.
+
+    Parameters
+    ----------
+    config : Config
+        Names the project and the store.
+    model : str
+        ``churn`` or ``value``.
+    candidate : bool
+        Load the newest version, promoted or not, to look at.
+
+    Returns
+    -------
+    Loaded
+        Files that lie on this machine's disks are read where they are.
+
+    Raises
+    ------
+    ChurnmlError
+        If there is no champion (and why), or its files are missing or damaged.
+    """
+    from churnml.models.bundle import Bundle
+
+    name = registered_name(config, model)
+    with scratch_folder() as scratch:
+        with opened(config) as store:
+            version, verdict = _chosen(store, name, model, candidate)
+            folder = _whole(store, version, model, scratch)
+        trained_at = dt.datetime.fromtimestamp(version.creation_timestamp / 1000, ZoneInfo(config.timezone))
+        return Loaded(int(version.version), Bundle.load(folder), verdict, trained_at)
+
+
+def _chosen(store: Store, name: str, model: str, candidate: bool) -> tuple[ModelVersion, Verdict]:
+    versions = versions_of(store, name)
+    if not versions:
+        raise ChurnmlError(f"no {model} model was trained yet", "run churnml train CONFIG first", model=model)
+    newest = versions[max(versions)]
+    if candidate:
+        return newest, verdict_of(newest, model)
+    champion = champion_of(registered(store, name))
+    if champion is None:
+        raise _no_champion(newest, model)
+    if champion not in versions:
+        raise ChurnmlError(
+            f"version {champion}, the champion of the {model} model, was deleted in MLflow",
+            f"churnml promote CONFIG {model} VERSION",
+            model=model,
+            version=champion,
+        )
+    verdict = verdict_of(versions[champion], model)
+    if not verdict.passed:
+        raise ChurnmlError(
+            f"version {champion} was made champion of the {model} model outside of churnml, and its gates refuse it: "
+            f"{refusals(verdict)}",
+            f"churnml promote CONFIG {model} VERSION",
+            model=model,
+            version=champion,
+            gates=[gate.name for gate in verdict.refusing],
+        )
+    return versions[champion], verdict
+
+
+def _no_champion(newest: ModelVersion, model: str) -> ChurnmlError:
+    verdict, number = verdict_of(newest, model), int(newest.version)
+    if verdict.passed:
+        return ChurnmlError(
+            f"there is no champion of the {model} model: version {number} passed its gates, but was not promoted",
+            f"churnml promote CONFIG {model} {number}",
+            model=model,
+            version=number,
+        )
+    return ChurnmlError(
+        f"there is no champion of the {model} model: version {number} was refused: {refusals(verdict)}",
+        "mend that and train again, or look at its scores with score --candidate",
+        model=model,
+        version=number,
+        gates=[gate.name for gate in verdict.refusing],
+    )
+
+
+def _whole(store: Store, version: ModelVersion, model: str, scratch: Path) -> Path:
+    """Return a folder with the model's files, exactly those that were recorded."""
+    source = f"{store.client.get_model_version_download_uri(version.name, version.version)}/data/model"
+    folder = local_path(source) or _downloaded(store, source, scratch)
+    if not folder.is_dir():
+        raise _unusable(version, model, f"are missing ({folder} does not exist)")
+    if digest(folder) != version.tags.get(DIGEST_TAG):
+        raise _unusable(version, model, f"are not those that were recorded ({folder})")
+    return folder
+
+
+def _downloaded(store: Store, source: str, scratch: Path) -> Path:
+    from mlflow import artifacts
+
+    return Path(artifacts.download_artifacts(source, dst_path=str(scratch), tracking_uri=store.address.uri))
+
+
+def _unusable(version: ModelVersion, model: str, why: str) -> ChurnmlError:
+    return ChurnmlError(
+        f"the files of version {version.version} of the {model} model {why}",
+        f"put them back from a backup, go back with churnml rollback CONFIG {model}, or train again",
+        model=model,
+        version=int(version.version),
+    )

@@ -1,0 +1,188 @@
+"""Trained models into MLflow: a run each, and a version of the registered model that is never without its verdict."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import getpass
+import json
+import time
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from churnml.config import Config
+from churnml.errors import ChurnmlError
+from churnml.files import scratch_folder
+from churnml.registry.handed import Handed, digest, read_handed
+from churnml.registry.names import MODELS, VERDICT_TAG, registered, registered_name, versions_of
+from churnml.registry.store import Store, experiment_id, opened
+
+if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel, Run
+    from mlflow.models.signature import ModelSignature
+
+DIGEST_TAG = "model_digest"
+_NEEDED = ("churnml", "lightgbm", "numpy", "pandas", "scikit-learn")
+_TYPES = {"int64": "long", "float64": "double", "string": "string", "boolean": "boolean", "timestamp": "datetime"}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A version of a registered model.
+
+    Parameters
+    ----------
+    version : int
+        Its number.
+    run_id : str
+        The run that it came from.
+    """
+
+    version: int
+    run_id: str
+
+
+def record(config: Config, folder: Path) -> dict[str, Recorded]:
+    """Log and register what was trained; nothing is promoted by it.
+
+    Parameters
+    ----------
+    config : Config
+        Names the project and the store.
+    folder : Path
+        Has a subfolder for each model (``churn``, ``value``) with ``model/``, ``facts.json``, ``verdict.json`` and,
+        where they are there, ``evaluation.csv``, ``plots/`` and ``report.html``.
+
+    Returns
+    -------
+    dict of str to Recorded
+        By model. What was recorded before under the same ``training_id`` is not recorded again.
+
+    Raises
+    ------
+    ChurnmlError
+        If the folder holds no model or a damaged one, or the store fails.
+    """
+    handed = [read_handed(folder / model) for model in MODELS if (folder / model).is_dir()]
+    if not handed:
+        raise ChurnmlError(f"{folder} holds no trained model", "train first", folder=str(folder))
+    with opened(config) as store:
+        return {one.model: _recorded(store, config, one) for one in handed}
+
+
+def user() -> str:
+    """Return the name of the operating system's user, or ``unknown``."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "unknown"
+
+
+def now(config: Config) -> str:
+    """Return the present time in the project's zone, in ISO 8601 with its offset."""
+    return dt.datetime.now(ZoneInfo(config.timezone)).isoformat(timespec="seconds")
+
+
+def _recorded(store: Store, config: Config, handed: Handed) -> Recorded:
+    name = registered_name(config, handed.model)
+    for number, version in versions_of(store, name).items():
+        if version.tags.get("training_id") == handed.training_id:
+            return Recorded(number, version.run_id or "")
+    tags = _provenance(config, handed)
+    run = store.client.create_run(
+        experiment_id(store, config.tracking.experiment),
+        run_name=f"{handed.model} {tags['recorded_at']}",
+        tags=tags | {"mlflow.user": user(), "mlflow.source.name": "churnml"},
+    )
+    try:
+        model = _logged(store, handed, run)
+    except BaseException:
+        with contextlib.suppress(Exception):  # what went wrong before matters more
+            store.client.set_terminated(run.info.run_id, "FAILED")
+        raise
+    store.client.set_terminated(run.info.run_id)
+    return _registered(store, name, model, run.info.run_id, tags)
+
+
+def _provenance(config: Config, handed: Handed) -> dict[str, str]:
+    return handed.tags | {
+        VERDICT_TAG: json.dumps(handed.verdict.to_dict(), ensure_ascii=False),
+        "passed": "yes" if handed.verdict.passed else "no",
+        "config_hash": config.hash,
+        DIGEST_TAG: digest(handed.folder / "model"),
+        "recorded_by": user(),
+        "recorded_at": now(config),
+    }
+
+
+def _logged(store: Store, handed: Handed, run: Run) -> LoggedModel:
+    from mlflow.entities import LoggedModelOutput, Metric, Param
+
+    client, run_id, at = store.client, run.info.run_id, int(time.time() * 1000)
+    parameters = {name: str(value) for name, value in handed.parameters.items()}
+    model = client.create_logged_model(run.info.experiment_id, handed.model, run_id, params=parameters)
+    client.log_batch(
+        run_id,
+        metrics=[Metric(name, value, at, 0, model_id=model.model_id) for name, value in handed.metrics.items()],
+        params=[Param(name, value) for name, value in parameters.items()],
+        synchronous=True,
+    )
+    for name in ("facts.json", "verdict.json", "evaluation.csv", "report.html"):
+        if (handed.folder / name).is_file():
+            client.log_artifact(run_id, str(handed.folder / name))
+    if (handed.folder / "plots").is_dir():
+        client.log_artifacts(run_id, str(handed.folder / "plots"), "plots")
+    with scratch_folder() as scratch:
+        _save(handed, model, scratch / "saved")
+        client.log_model_artifacts(model.model_id, str(scratch / "saved"))
+    client.finalize_logged_model(model.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    return model
+
+
+def _save(handed: Handed, model: LoggedModel, target: Path) -> None:
+    from mlflow import pyfunc
+    from mlflow.models import Model
+
+    described = Model(
+        artifact_path=model.artifact_location,
+        run_id=model.source_run_id,
+        model_uuid=model.model_id,
+        model_id=model.model_id,
+    )
+    pyfunc.save_model(
+        str(target),
+        loader_module="churnml.registry.loading",
+        data_path=str(handed.folder / "model"),
+        mlflow_model=described,
+        signature=_signature(handed),
+        pip_requirements=[f"{package}=={metadata.version(package)}" for package in _NEEDED],
+    )
+
+
+def _signature(handed: Handed) -> ModelSignature:
+    """Return the signature; integers are never null in a panel, and a double is null where it is not a number."""
+    from mlflow.models.signature import ModelSignature
+    from mlflow.types import ColSpec, Schema, TensorSpec
+
+    inputs: list[ColSpec | TensorSpec] = [
+        ColSpec(_TYPES[dtype], name, dtype in ("int64", "float64")) for name, dtype in handed.columns.items()
+    ]
+    outputs: list[ColSpec | TensorSpec] = [ColSpec(_TYPES[dtype], name) for name, dtype in handed.outputs.items()]
+    return ModelSignature(Schema(inputs), Schema(outputs))
+
+
+def _registered(store: Store, name: str, model: LoggedModel, run_id: str, tags: dict[str, str]) -> Recorded:
+    from mlflow.exceptions import MlflowException
+
+    if registered(store, name) is None:
+        try:
+            store.client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":  # somebody else was faster
+                raise
+    version = store.client.create_model_version(name, model.artifact_location, run_id, tags, model_id=model.model_id)
+    return Recorded(int(version.version), run_id)

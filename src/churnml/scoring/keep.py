@@ -1,0 +1,55 @@
+"""Scores as files: the one that was asked for, and the copy that campaigns start from."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from churnml.columns import AS_OF
+from churnml.config import Config
+from churnml.errors import ChurnmlError
+from churnml.files import atomic_file
+from churnml.scoring.score import SCHEMA
+
+_CONFIG = b"churnml.config_hash"
+
+
+def write_scores(scores: pd.DataFrame, config: Config, target: Path) -> None:
+    """Write scores as a Parquet file that appears whole or not at all."""
+    table = pa.Table.from_pandas(scores.assign(**{AS_OF: scores[AS_OF].dt.date}), SCHEMA, preserve_index=False)
+    table = table.replace_schema_metadata({_CONFIG: config.hash.encode()})
+    with atomic_file(target) as part:
+        pq.write_table(table, part, compression="zstd")
+
+
+def keep_scores(scores: pd.DataFrame, config: Config) -> None:
+    """Keep the scores of a date in the state folder, in place of earlier ones."""
+    target = _kept(config, scores[AS_OF].iloc[0].date())
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ChurnmlError(f"{target.parent} cannot be made ({error.strerror})", "mend state.folder") from error
+    write_scores(scores, config, target)
+
+
+def kept_scores(config: Config, as_of: dt.date, versions: tuple[int, int | None]) -> pd.DataFrame | None:
+    """Return the kept scores of a date; None where there are none by these versions and this configuration."""
+    try:
+        table = pq.read_table(_kept(config, as_of))
+    except (OSError, pa.ArrowException):
+        return None
+    scores: pd.DataFrame = table.to_pandas(date_as_object=False)
+    found = scores[["churn_model_version", "value_model_version"]].iloc[0].tolist()
+    wanted = [None if version is None else str(version) for version in versions]
+    same = [None if pd.isna(version) else version for version in found] == wanted
+    if not same or (table.schema.metadata or {}).get(_CONFIG) != config.hash.encode():
+        return None
+    return scores.astype({AS_OF: "datetime64[us]"})
+
+
+def _kept(config: Config, as_of: dt.date) -> Path:
+    return config.state_folder / "scores" / f"{as_of}.parquet"

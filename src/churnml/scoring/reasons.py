@@ -1,0 +1,136 @@
+"""Why a customer would leave: what pushes the log-odds up, by theme, in sentences with the customer's figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from churnml.feature_extraction.declare import Feature
+from churnml.models.churn import ChurnClassifier
+from churnml.wording import Language, say
+
+MOST = 3
+_LEAST = 0.01  # log-odds: what moves a chance of 5 % by less than a twentieth of a point is no reason
+
+
+def sayings(features: Sequence[Feature], rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return what is said of each feature, and what is usual: this travels with a model.
+
+    Parameters
+    ----------
+    features : sequence of Feature
+        What the model reads.
+    rows : DataFrame
+        The panel at the last date of training.
+
+    Returns
+    -------
+    list of dict
+        ``feature``, ``theme``, ``unit``, ``phrase_en``, ``phrase_zh`` and ``usual``: the median of numbers, else null.
+    """
+    listed = []
+    for feature in features:
+        column = rows[feature.name]
+        numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+        usual = float(column.median()) if numeric and column.notna().any() else None
+        listed.append(
+            {
+                "feature": feature.name,
+                "theme": feature.theme,
+                "unit": feature.unit,
+                "phrase_en": feature.phrase_en,
+                "phrase_zh": feature.phrase_zh,
+                "usual": usual,
+            }
+        )
+    return listed
+
+
+def reasons(
+    model: ChurnClassifier, rows: pd.DataFrame, said: Sequence[Mapping[str, Any]]
+) -> list[list[dict[str, Any]]]:
+    """Give each customer up to three reasons to leave.
+
+    Parameters
+    ----------
+    model : ChurnClassifier
+        Whose predictions are explained.
+    rows : DataFrame of shape (n, columns)
+        The features that it reads.
+    said : sequence of mapping
+        What is said of each feature (see `sayings`).
+
+    Returns
+    -------
+    list of list of dict
+        For each row, the themes that add most to the log-odds, largest first, each only where it adds: ``code`` (the
+        theme), ``feature`` (of the theme's, the one that adds most), ``value`` (a number; null for text and for
+        nothing), ``effect`` (what the theme adds, log-odds), ``text_en``, ``text_zh``.
+    """
+    added = model.contributions(rows)
+    names_read = [str(name) for name in added]
+    known = {str(saying["feature"]): saying for saying in said}
+    themes = {
+        theme: [name for name in names_read if known[name]["theme"] == theme]
+        for theme in dict.fromkeys(known[name]["theme"] for name in names_read)
+    }
+    effects = np.column_stack([added[names].to_numpy().sum(axis=1) for names in themes.values()])
+    leading = np.column_stack([added[names].to_numpy().argmax(axis=1) for names in themes.values()])
+    order = np.argsort(-effects, axis=1, kind="stable")[:, :MOST]
+    names_of = list(themes.values())
+    columns = {name: rows[name].astype(object).tolist() for name in added}
+    found: list[list[dict[str, Any]]] = []
+    for row, best in enumerate(order):
+        found.append([])
+        for theme in best.tolist():
+            effect = float(effects[row, theme])
+            if effect < _LEAST:
+                break
+            saying = known[names_of[theme][leading[row, theme]]]
+            found[-1].append(_reason(saying, columns[saying["feature"]][row], effect))
+    return found
+
+
+def _reason(saying: Mapping[str, Any], value: Any, effect: float) -> dict[str, Any]:
+    numeric = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    number = float(value) if numeric and np.isfinite(value) else None
+    return {
+        "code": saying["theme"],
+        "feature": saying["feature"],
+        "value": number,
+        "effect": effect,
+        "text_en": _sentence(saying, value, "en"),
+        "text_zh": _sentence(saying, value, "zh"),
+    }
+
+
+def _sentence(saying: Mapping[str, Any], value: Any, lang: Language) -> str:
+    phrase = str(saying[f"phrase_{lang}"])
+    told = {"phrase": phrase[:1].upper() + phrase[1:], "unit": _unit(saying, lang)}
+    if pd.isna(value):
+        return say("reason_nothing", lang, **told)
+    if isinstance(value, bool | np.bool_):
+        return say("reason_text", lang, **told, value=say("yes" if value else "no", lang))
+    if not isinstance(value, int | float | np.number):
+        return say("reason_text", lang, **told, value=value)
+    if saying["usual"] is None:
+        return say("reason_text", lang, **told, value=readable(float(value)))
+    return say("reason_number", lang, **told, value=readable(float(value)), usual=readable(float(saying["usual"])))
+
+
+def _unit(saying: Mapping[str, Any], lang: Language) -> str:
+    """Return the unit where the phrase does not say it already: money only."""
+    money = saying["theme"] in ("price", "payment") and str(saying["unit"]).isupper()
+    return (f" {saying['unit']}" if lang == "en" else str(saying["unit"])) if money else ""
+
+
+def readable(number: float) -> str:
+    """Return a number with three or more significant digits, as people write it."""
+    if number == round(number):
+        return f"{number:,.0f}"
+    digits = max(0, 2 - math.floor(math.log10(abs(number)))) if number else 0
+    return f"{number:,.{min(digits, 4)}f}"

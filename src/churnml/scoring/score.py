@@ -1,0 +1,161 @@
+"""Scoring the whole base as of a date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from churnml.columns import (
+    AS_OF,
+    CHURN_PROBABILITY,
+    CUSTOMER_ID,
+    EXPECTED_VALUE,
+    VALUE_AT_RISK,
+    VALUE_IF_STAYS,
+    VALUE_TIER,
+)
+from churnml.config import Config
+from churnml.models.bundle import Bundle
+from churnml.models.churn import ChurnClassifier
+from churnml.progress import track
+from churnml.scoring.reasons import reasons
+from churnml.tiering.spend import monthly_spend, value_tier
+
+_REASON = pa.struct(
+    [
+        ("code", pa.string()),
+        ("feature", pa.string()),
+        ("value", pa.float64()),
+        ("effect", pa.float64()),
+        ("text_en", pa.string()),
+        ("text_zh", pa.string()),
+    ]
+)
+SCHEMA = pa.schema(
+    [
+        (CUSTOMER_ID, pa.string()),
+        (AS_OF, pa.date32()),
+        ("status", pa.string()),
+        ("status_reason", pa.string()),
+        (CHURN_PROBABILITY, pa.float64()),
+        ("churn_percentile", pa.float64()),
+        (EXPECTED_VALUE, pa.float64()),
+        (VALUE_IF_STAYS, pa.float64()),
+        (VALUE_AT_RISK, pa.float64()),
+        (VALUE_TIER, pa.string()),
+        ("risk_band", pa.string()),
+        ("reasons", pa.list_(_REASON)),
+        ("churn_model_version", pa.string()),
+        ("value_model_version", pa.string()),
+    ]
+)
+_CHUNK = 20_000  # customers whose reasons are worked out at once
+
+
+@dataclass(frozen=True)
+class Model:
+    """A bundle and the version that it is registered as.
+
+    Attributes
+    ----------
+    bundle : Bundle
+        What predicts.
+    version : int
+        Its version.
+    """
+
+    bundle: Bundle
+    version: int
+
+
+def score_panel(
+    panel: pd.DataFrame,
+    config: Config,
+    churn: Model,
+    value: Model | None,
+    *,
+    only: Sequence[str] | None = None,
+    with_reasons: bool = True,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Score customers (contract, section 5).
+
+    Parameters
+    ----------
+    panel : DataFrame
+        Keys, features, and the bills of the last 90 days; one row for each customer at risk.
+    config : Config
+        For risk bands and grades.
+    churn, value : Model
+        What scores; no value model where there are no bills.
+    only : sequence of str, optional
+        Customers to return, each with the percentile among all; everyone by default.
+    with_reasons : bool
+        Whether to work out reasons; without them the lists are empty.
+    progress : bool
+        Whether to show progress on stderr.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `SCHEMA`, one row for each of the panel's (or of ``only``), in its order.
+
+    Raises
+    ------
+    ChurnmlError
+        If the features are not those that a model was trained on.
+    """
+    scores = panel[[CUSTOMER_ID, AS_OF]].reset_index(drop=True)
+    predicted = churn.bundle.predict(panel, threads=0).reset_index(drop=True)
+    scores[CHURN_PROBABILITY] = predicted[CHURN_PROBABILITY]
+    told = np.isfinite(scores[CHURN_PROBABILITY])
+    for name in (EXPECTED_VALUE, VALUE_IF_STAYS):
+        scores[name] = np.nan
+    if value is not None:
+        expected = value.bundle.predict(panel, threads=0).reset_index(drop=True)
+        scores[[EXPECTED_VALUE, VALUE_IF_STAYS]] = expected[[EXPECTED_VALUE, VALUE_IF_STAYS]]
+        told &= np.isfinite(expected).all(axis=1)
+    scores["status"] = np.where(told, "scored", "not_scored")
+    scores["status_reason"] = pd.Series(None, index=scores.index, dtype="str").mask(~told, "the model gives no number")
+    numbers = [CHURN_PROBABILITY, EXPECTED_VALUE, VALUE_IF_STAYS]
+    scores[numbers] = scores[numbers].where(told, np.nan)
+    scores["churn_percentile"] = scores[CHURN_PROBABILITY].rank(pct=True, method="max") * 100
+    scores[VALUE_AT_RISK] = scores[CHURN_PROBABILITY] * scores[VALUE_IF_STAYS]
+    scores[VALUE_TIER] = None
+    if config.tiers is not None and config.tables.bills is not None:
+        spend = monthly_spend(panel).reset_index(drop=True)
+        scores[VALUE_TIER] = value_tier(spend, config.tiers.first)
+    scores["risk_band"] = _bands(scores[CHURN_PROBABILITY], config.risk_bands)
+    if only is not None:
+        wanted = scores[CUSTOMER_ID].isin(list(only)).to_numpy()
+        scores, panel = scores[wanted], panel[wanted]
+    found = _reasons(panel, churn.bundle, progress=progress) if with_reasons else [[] for _ in range(len(scores))]
+    scores["reasons"] = pd.Series(found, index=scores.index, dtype=object)
+    scores["churn_model_version"] = str(churn.version)
+    scores["value_model_version"] = None if value is None else str(value.version)
+    return scores[list(SCHEMA.names)]
+
+
+def _bands(probability: pd.Series[Any], bands: dict[str, float]) -> pd.Series[Any]:
+    """Return the highest band whose probability is reached; null below the lowest."""
+    ordered = sorted(bands.items(), key=lambda band: band[1])
+    band = pd.Series(None, index=probability.index, dtype="str")
+    for name, start in ordered:
+        band = band.mask(probability >= start, name)
+    return band
+
+
+def _reasons(panel: pd.DataFrame, bundle: Bundle, *, progress: bool) -> list[list[dict[str, Any]]]:
+    model = bundle.models[CHURN_PROBABILITY]
+    assert isinstance(model, ChurnClassifier)
+    found: list[list[dict[str, Any]]] = []
+    starts = range(0, len(panel), _CHUNK)
+    for start in track(starts, "reasons", show=progress and len(starts) > 1):
+        rows = panel.iloc[start : start + _CHUNK]
+        found += reasons(model, rows[bundle.columns], bundle.facts["features"])
+    return found

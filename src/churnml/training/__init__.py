@@ -1,0 +1,1 @@
+"""Training: dates, models, what they are judged by, and what is kept of it."""

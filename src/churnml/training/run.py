@@ -1,0 +1,198 @@
+"""Training from histories to models that are judged and kept in a folder, from which they can be registered."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from churnml.columns import AS_OF, CHURN_PROBABILITY
+from churnml.config import Config
+from churnml.errors import ChurnmlError
+from churnml.evaluation.judge import OBSERVED, PREDICTED, baselines_of
+from churnml.evaluation.plots import calibration, gain_and_lift, value_by_decile
+from churnml.files import atomic_folder
+from churnml.progress import track
+from churnml.scoring.reasons import sayings
+from churnml.tables.histories import Histories
+from churnml.training.data import TrainingData, gather
+from churnml.training.fit import Trained, fit_churn, fit_value
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one training came to.
+
+    Attributes
+    ----------
+    id : str
+        Tells it from every other.
+    models : dict of Trained
+        ``churn``, and ``value`` where there are bills.
+    folder : Path
+        Where it is kept until it is registered.
+    """
+
+    id: str
+    models: dict[str, Trained]
+    folder: Path
+
+
+def run(histories: Histories, dates: Sequence[dt.date] = (), *, seed: int = 0, progress: bool = False) -> Training:
+    """Train, judge, and keep.
+
+    Parameters
+    ----------
+    histories : Histories
+        The operator's tables.
+    dates : sequence of datetime.date
+        As-of dates in place of those of the configuration.
+    seed : int
+        Of all that is drawn.
+    progress : bool
+        Whether to show progress on stderr.
+
+    Returns
+    -------
+    Training
+        Kept in ``trained/`` of the state folder.
+
+    Raises
+    ------
+    ChurnmlError
+        If the histories cannot hold train dates, the gap and a test date, or a class is missing.
+    """
+    config = histories.config
+    data = gather(histories, dates, progress=progress)
+    now = dt.datetime.now(ZoneInfo(config.timezone))
+    facts = _facts(config, data, now, seed)
+    models: dict[str, Trained] = {}
+    with _workers() as pool:
+        work = {"churn": pool.submit(fit_churn, data, facts, seed=seed)}
+        if data.value is not None:
+            work["value"] = pool.submit(fit_value, data, config, facts, data.value, seed=seed)
+        for model in track(list(work), "training", show=progress):
+            models[model] = work[model].result()
+    training_id = f"{now:%Y%m%dT%H%M%S%f}-{facts['panel_hash'][:8]}"
+    folder = _kept(config) / training_id
+    _make(folder.parent)
+    with atomic_folder(folder) as part:
+        for name, trained in models.items():
+            _write(part / name, trained, training_id)
+    return Training(training_id, models, folder)
+
+
+def unregistered(config: Config) -> Path:
+    """Return the newest training that could not be registered.
+
+    Raises
+    ------
+    ChurnmlError
+        If there is none.
+    """
+    folder = _kept(config)
+    found = sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
+    if not found:
+        raise ChurnmlError(f"no training waits in {folder}", "leave --resume out to train", file=str(folder))
+    return found[-1]
+
+
+def registered(folder: Path) -> None:
+    """Take away what was kept of a training, once MLflow has it."""
+    shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def _workers() -> Iterator[ThreadPoolExecutor]:
+    """Run fits side by side (LightGBM leaves Python alone meanwhile); whoever interrupts does not wait for them."""
+    pool = ThreadPoolExecutor(2)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _kept(config: Config) -> Path:
+    return config.state_folder / "trained"
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ChurnmlError(f"{folder} cannot be made ({error.strerror})", "mend state.folder") from error
+
+
+def _facts(config: Config, data: TrainingData, now: dt.datetime, seed: int) -> dict[str, Any]:
+    label = config.label
+    last = data.panel[data.panel[AS_OF] == data.panel[AS_OF].max()]
+    return {
+        "project": config.project,
+        "trained_at": now.isoformat(timespec="seconds"),
+        "churnml": metadata.version("churnml"),
+        "config_hash": config.hash,
+        "panel_hash": data.hash,
+        "seed": seed,
+        "label": label.model_dump(mode="json"),
+        "value": config.value.model_dump(mode="json"),
+        "features": sayings(data.features, last),
+        "dtypes": {feature.name: feature.dtype for feature in data.features},
+    }
+
+
+def _write(folder: Path, trained: Trained, training_id: str) -> None:
+    """Write a model as the registry takes it: plain files, nothing of any one customer."""
+    (folder / "model").mkdir(parents=True)
+    (folder / "plots").mkdir()
+    trained.bundle.save(folder / "model")
+    facts = trained.bundle.facts
+    own = trained.evaluation[trained.evaluation["model"] == "model"]
+    handed = {
+        "parameters": _parameters(trained),
+        "metrics": dict(zip(own["metric"], own["value"], strict=True)),
+        "tags": {
+            "training_id": training_id,
+            **{name: str(facts[name]) for name in ("config_hash", "panel_hash", "project", "churnml", "trained_at")},
+            "train_dates": " ".join(map(str, trained.schedule.train)),
+            "test_dates": " ".join(map(str, trained.schedule.test)),
+            "out_of_time": str(trained.schedule.out_of_time).lower(),
+        },
+        "columns": {name: facts["dtypes"][name] for name in trained.bundle.columns},
+        "outputs": dict.fromkeys(trained.bundle.models, "float64"),
+    }
+    (folder / "facts.json").write_text(json.dumps(handed, ensure_ascii=False), encoding="utf-8")
+    (folder / "verdict.json").write_text(json.dumps(trained.verdict.to_dict(), ensure_ascii=False), encoding="utf-8")
+    trained.evaluation.to_csv(folder / "evaluation.csv", index=False)
+    for name, figure in _plots(trained).items():
+        figure.savefig(folder / "plots" / f"{name}.png", dpi=120)
+
+
+def _parameters(trained: Trained) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "rows_as_of": " ".join(trained.bundle.facts["as_of"]),
+        "seed": trained.bundle.facts["seed"],
+    }
+    for name, model in trained.bundle.models.items():
+        for key, value in model.search_.items():
+            found[f"{name}.{key}"] = value if isinstance(value, int | float | str) else json.dumps(value)
+    return found
+
+
+def _plots(trained: Trained) -> dict[str, Any]:
+    tested = trained.tested
+    observed, predicted = tested[OBSERVED].to_numpy(), tested[PREDICTED].to_numpy()
+    if CHURN_PROBABILITY not in trained.bundle.models:
+        return {"value_by_decile": value_by_decile(observed, predicted, "en", "")}
+    scores = {"model": predicted, **{name: tested[name].to_numpy() for name in baselines_of(tested)}}
+    return {
+        "gain_and_lift": gain_and_lift(observed, scores, "en"),
+        "calibration": calibration(observed, predicted, "en"),
+    }
