@@ -18,7 +18,7 @@ from churnml.campaigns.arms import held_back
 from churnml.campaigns.assignments import draw_up, summary_of
 from churnml.campaigns.limits import Limit, counts_of, exact, limits_of, rounded_up, within
 from churnml.campaigns.quiet import quiet_stdout
-from churnml.campaigns.schema import SCHEMA
+from churnml.campaigns.schema import ARMS, SCHEMA
 from churnml.campaigns.selection import select
 from churnml.config import Campaign, Offer
 from churnml.errors import ChurnmlError
@@ -186,17 +186,15 @@ def test_many_customers_take_seconds():
     limits = limited([15.0, 15.0, 0.5], ["phone", "phone", "sms"], {"phone": 400, "sms": 2_000}, 9_000.0)
     chosen = select(profit, limits)
     used = [float(limit.used(counts_of(chosen, 3)) / limit.most) for limit in limits]
-    assert all(0.99 < share <= 1 for share in used[1:])
+    assert used[:2] == [1, 1]
     cheapest_called = profit[chosen == 0, 0].min()
     assert cheapest_called > np.quantile(profit[:, 0], 0.9)
 
 
 def test_what_c_code_prints_does_not_reach_stdout(capfd):
-    print("before")
     with quiet_stdout():
         ctypes.CDLL(None).puts(b"a line of HiGHS")
-    print("after")
-    assert capfd.readouterr() == ("before\nafter\n", "")
+    assert capfd.readouterr() == ("", "")
 
 
 # --- chance -----------------------------------------------------------------------------------------------------------
@@ -271,7 +269,7 @@ def test_over_many_seeds_everyone_is_treated_as_often_as_their_propensity_says(c
     people = mixed_people(24)
     surprise, spread = pd.Series(0.0, [row["customer_id"] for row in people]), 0.0
     by_profit, spread_of_profit = 0.0, 0.0
-    for seed in range(250):
+    for seed in range(120):
         got = drawn_up(people, configured, seed=seed)
         drawn = got[got["propensity"].notna()].set_index("customer_id")
         left = (drawn["arm"] == "treated") - drawn["propensity"]
@@ -313,7 +311,7 @@ def test_what_exploring_uses_is_gone_and_who_would_pass_a_limit_is_a_control():
 
 def test_nobody_but_the_explored_is_a_control_without_a_control_share():
     got = drawn_up(mixed_people(20), {"control_share": 0, "capacity": {"phone": 3, "sms": 4}, "budget": 46.5})
-    assert got["arm"].value_counts().to_dict() == {"not_selected": 13, "treated": 7}
+    assert got["arm"].value_counts().to_dict() == {"not_selected": 14, "treated": 6}
     assert set(got["propensity"].dropna()) == {1.0}
 
 
@@ -358,9 +356,7 @@ def test_the_summary_counts_arms_and_the_money_of_the_treated():
     summary = summary_of(got, [Offer(**CALL), Offer(**SMS)])
     treated = got[got["arm"] == "treated"]
     assert list(summary) == ["population", "treated", "control", "not_selected", "excluded", "expected_profit", "cost"]
-    assert (
-        summary["population"] == 40 == sum(summary[arm] for arm in ("treated", "control", "not_selected", "excluded"))
-    )
+    assert summary["population"] == 40 == sum(summary[arm] for arm in ARMS)
     assert summary["expected_profit"] == pytest.approx(treated["expected_profit"].sum())
     assert summary["cost"] == (treated["offer_id"] == "call").sum() * 15 + (treated["offer_id"] == "sms").sum() * 0.5
     assert json.loads(json.dumps(summary)) == summary

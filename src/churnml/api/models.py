@@ -25,6 +25,7 @@ from churnml.snapshots.panel import Panel
 from churnml.tables.histories import Histories, open_histories
 from churnml.tiering.spend import QUARTER
 from churnml.training import run
+from churnml.training.data import gather
 from churnml.wording import Language
 
 ModelName = Literal["churn", "value"]
@@ -128,7 +129,8 @@ def train(
     if resume:
         return TrainReport(_register(settings, run.unregistered(settings)), None)
     with open_histories(settings, progress=progress) as histories:
-        training = run.run(histories, dates, seed=seed, progress=progress)
+        data = gather(histories, dates, progress=progress)
+    training = run.run(settings, data, seed=seed, progress=progress)
     return TrainReport(_register(settings, training.folder), training)
 
 

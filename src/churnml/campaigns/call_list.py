@@ -117,7 +117,7 @@ def _customers(histories: Histories) -> pd.DataFrame:
     wanted = {name: name for name in (CUSTOMER_ID, _SEGMENT, _MANAGER)}
     wanted |= {_marked(name): name for name in _personal(config) if name in spells.columns}
     rows = numbered.filter(numbered["__older"] == 0).select(**{new: numbered[old] for new, old in wanted.items()})
-    frame: pd.DataFrame = rows.to_pandas()
+    frame: pd.DataFrame = rows.to_pyarrow().to_pandas()
     return frame.astype({CUSTOMER_ID: "str", _SEGMENT: "str", _MANAGER: "str"})
 
 
@@ -136,7 +136,8 @@ def _is_key(rows: pd.DataFrame, config: Config) -> pd.Series[Any]:
 
 
 def _sentences(reasons: Any, lang: Language) -> str:
-    said = [] if reasons is None else [str(reason[f"text_{lang}"]) for reason in reasons]
+    listed = [] if reasons is None or isinstance(reasons, float) else reasons  # nan where the score is gone
+    said = [str(reason[f"text_{lang}"]) for reason in listed]
     return ("；" if lang == "zh" else "; ").join(said)
 
 

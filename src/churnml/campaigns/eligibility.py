@@ -51,7 +51,7 @@ def _contacted(histories: Histories, as_of: dt.date, days: int) -> pd.Series[Any
     window = Span.before(as_of, days)
     rows = histories.known("contacts", window.end)
     recent = rows.filter(rows["assigned_at"] >= window.start, rows[s.ARM].notin([s.NOT_SELECTED, s.EXCLUDED]))
-    found: pd.Series[Any] = recent.select(CUSTOMER_ID).distinct().to_pandas()[CUSTOMER_ID]
+    found: pd.Series[Any] = recent.select(CUSTOMER_ID).distinct().to_pyarrow().to_pandas()[CUSTOMER_ID]
     return found
 
 

@@ -133,13 +133,14 @@ def write_list(rows: pd.DataFrame, target: Path) -> None:
     if ending == ".xlsx" and len(rows) > _MOST_ROWS:
         raise ChurnmlError(
             f"{target}: Excel holds {_MOST_ROWS:,} rows, not {len(rows):,}",
-            f"use one of {', '.join(set(ENDINGS) - {ending})}",
+            "use one of .csv, .parquet",
             file=str(target),
             rows=len(rows),
         )
     with atomic_file(target) as part:
         if ending == ".csv":
-            _defused(rows).to_csv(part, index=False, encoding="utf-8-sig")
+            # with other line ends, a text with a carriage return in it would not be quoted
+            _defused(rows).to_csv(part, index=False, encoding="utf-8-sig", lineterminator="\r\n")
         elif ending == ".xlsx":
             part.write_bytes(_workbook(_defused(rows)))
         else:

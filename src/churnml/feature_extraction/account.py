@@ -76,7 +76,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             theme="contract",
         )
     for name, kind in layout.attributes.items():
-        english, chinese = _WORDS.get(name, (name, name))
+        english, chinese = _WORDS.get(name, (name.replace("_", " "), name))
         yield Feature(
             f"account_{name}",
             "customers",

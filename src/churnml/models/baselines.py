@@ -76,8 +76,8 @@ def logistic_regression(train: pd.DataFrame, churned: Array, test: pd.DataFrame)
         [("numbers", make_pipeline(fill, logs, StandardScaler()), numbers), ("text", codes, text)]
     )
     model = make_pipeline(prepared, LogisticRegression(C=0.1, max_iter=2000, tol=1e-3))
-    model.fit(columns.matrix(train), churned)
-    return _probabilities(model.predict_proba(columns.matrix(test))[:, 1])
+    model.fit(columns.matrix(train).astype(np.float32), churned)
+    return _probabilities(model.predict_proba(columns.matrix(test).astype(np.float32))[:, 1])
 
 
 def _probabilities(raw: Any) -> Array:

@@ -97,7 +97,9 @@ class Panel:
     def to_pandas(self, *, progress: bool = False) -> pd.DataFrame:
         """Return the panel as a DataFrame, ``as_of`` as datetime64 at 00:00."""
         batches = [batch.cast(self.schema) for batch in self.batches(progress=progress)]
-        frame: pd.DataFrame = pa.Table.from_batches(batches, self.schema).to_pandas(date_as_object=False)
+        table = pa.Table.from_batches(batches, self.schema)
+        del batches  # each column's memory is given back as soon as pandas has it
+        frame: pd.DataFrame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
         return frame.astype({AS_OF: "datetime64[us]"})
 
     def _at(self, as_of: dt.date) -> ir.Table:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from churnml.columns import AS_OF, CHURNED, VALUE
+from churnml.columns import AS_OF, CHURNED, PANEL_KEYS, VALUE
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction.bills import billed
 from churnml.feature_extraction.declare import Feature
@@ -52,20 +52,20 @@ class TrainingData:
         return hashlib.sha256(rows.tobytes()).hexdigest()
 
     def churn_rows(self, dates: Sequence[dt.date]) -> pd.DataFrame:
-        """Return the rows of some dates whose customers are known to have left or stayed."""
+        """Return keys, spend and labels of the rows of some dates whose customers are known to have left or stayed."""
         return self._at(dates, CHURNED)
 
     def value_rows(self, dates: Sequence[dt.date]) -> pd.DataFrame:
-        """Return the rows of some dates whose value is known."""
+        """Return keys, spend and labels of the rows of some dates whose value is known."""
         return self._at(dates, VALUE)
 
     def read(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return the columns that the models read."""
-        return rows[[feature.name for feature in self.features]]
+        """Return the columns that the models read, of rows that `churn_rows` or `value_rows` gave."""
+        return self.panel.loc[rows.index, [feature.name for feature in self.features]]
 
     def _at(self, dates: Sequence[dt.date], label: str) -> pd.DataFrame:
         inside = self.panel[AS_OF].isin(pd.to_datetime(list(dates)))
-        return self.panel[inside & self.panel[label].notna()]
+        return self.panel.loc[inside & self.panel[label].notna(), [*PANEL_KEYS, YEAR.name, CHURNED, VALUE]]
 
 
 def gather(histories: Histories, given: Sequence[dt.date] = (), *, progress: bool = False) -> TrainingData:

@@ -74,15 +74,15 @@ def fit_churn(data: TrainingData, facts: dict[str, Any], *, seed: int) -> Traine
     """
     schedule = data.churn
 
-    def fitted(rows: pd.DataFrame, **parameters: Any) -> ChurnClassifier:
+    def fitted(rows: pd.DataFrame, features: pd.DataFrame, **parameters: Any) -> ChurnClassifier:
         model = ChurnClassifier(label_days=schedule.outcome_days, random_state=seed, **parameters)
         dates = rows[AS_OF] if schedule.out_of_time else None
-        return model.fit(data.read(rows), rows[CHURNED].astype(int), groups=rows[CUSTOMER_ID], as_of=dates)
+        return model.fit(features, rows[CHURNED].astype(int), groups=rows[CUSTOMER_ID], as_of=dates)
 
     def tested(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, ChurnClassifier]:
-        model = fitted(train)
         left = train[CHURNED].to_numpy(dtype=np.float64)
         features, unseen = data.read(train), data.read(test)
+        model = fitted(train, features)
         predictions = {
             OBSERVED: test[CHURNED].to_numpy(dtype=np.float64),
             PREDICTED: model.predict_proba(unseen)[:, 1],
@@ -95,7 +95,8 @@ def fit_churn(data: TrainingData, facts: dict[str, Any], *, seed: int) -> Traine
     evaluation = judge(rows, CHURN_METRICS, seed=seed)
     train, test = (int(data.churn_rows(dates)[CHURNED].sum()) for dates in (schedule.train, schedule.test))
     verdict = churn_verdict(evaluation, Evidence(schedule.out_of_time, data.leaks, train, test))
-    final = fitted(data.churn_rows(schedule.known), ladder=[model.search_["leaves"]])
+    known = data.churn_rows(schedule.known)
+    final = fitted(known, data.read(known), ladder=[model.search_["leaves"]])
     bundle = Bundle({CHURN_PROBABILITY: final}, {**facts, "as_of": _texts(schedule.known)})
     return Trained("churn", bundle, rows, evaluation, verdict, schedule)
 

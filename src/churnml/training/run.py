@@ -6,7 +6,7 @@ import contextlib
 import datetime as dt
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
@@ -22,8 +22,7 @@ from churnml.evaluation.plots import calibration, gain_and_lift, value_by_decile
 from churnml.files import atomic_folder
 from churnml.progress import track
 from churnml.scoring.reasons import sayings
-from churnml.tables.histories import Histories
-from churnml.training.data import TrainingData, gather
+from churnml.training.data import TrainingData
 from churnml.training.fit import Trained, fit_churn, fit_value
 
 
@@ -46,15 +45,15 @@ class Training:
     folder: Path
 
 
-def run(histories: Histories, dates: Sequence[dt.date] = (), *, seed: int = 0, progress: bool = False) -> Training:
+def run(config: Config, data: TrainingData, *, seed: int = 0, progress: bool = False) -> Training:
     """Train, judge, and keep.
 
     Parameters
     ----------
-    histories : Histories
-        The operator's tables.
-    dates : sequence of datetime.date
-        As-of dates in place of those of the configuration.
+    config : Config
+        The configuration.
+    data : TrainingData
+        What to train on (see `training.data.gather`).
     seed : int
         Of all that is drawn.
     progress : bool
@@ -68,10 +67,8 @@ def run(histories: Histories, dates: Sequence[dt.date] = (), *, seed: int = 0, p
     Raises
     ------
     ChurnmlError
-        If the histories cannot hold train dates, the gap and a test date, or a class is missing.
+        If the state folder cannot be written.
     """
-    config = histories.config
-    data = gather(histories, dates, progress=progress)
     now = dt.datetime.now(ZoneInfo(config.timezone))
     facts = _facts(config, data, now, seed)
     models: dict[str, Trained] = {}
