@@ -74,12 +74,12 @@ def spend_of(customers):
     return pd.Series({row["customer_id"]: row["monthly_spend"] for row in customers}, dtype="float64")
 
 
-def drawn_up(customers, settings=None, excluded=None, name="spring", seed=0, scores=None):
+def drawn_up(customers, settings=None, excluded=None, name="spring", seed=0, scores=None, as_of=T):
     """The assignments, by customer."""
     scores = scores_of(customers) if scores is None else scores
     excluded = pd.Series(excluded or {}, dtype="str")
     campaign = Campaign.model_validate(SETTINGS | (settings or {}))
-    return draw_up(scores, spend_of(customers), excluded, campaign, name=name, as_of=T, seed=seed)
+    return draw_up(scores, spend_of(customers), excluded, campaign, name=name, as_of=as_of, seed=seed)
 
 
 shares = st.sampled_from([0, 0.1, 0.15, 0.3, 0.5, 0.9])

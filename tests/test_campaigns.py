@@ -1,6 +1,7 @@
 """Drawing up campaigns: equal to the oracle, within limits, optimal, and fair by chance."""
 
 import ctypes
+import datetime as dt
 import json
 import math
 import os
@@ -16,6 +17,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from churnml.campaigns.arms import held_back
 from churnml.campaigns.assignments import draw_up, summary_of
+from churnml.campaigns.exploring import explore
 from churnml.campaigns.limits import Limit, counts_of, exact, limits_of, rounded_up, within
 from churnml.campaigns.quiet import quiet_stdout
 from churnml.campaigns.schema import ARMS, SCHEMA
@@ -285,6 +287,17 @@ def test_over_many_seeds_everyone_is_treated_as_often_as_their_propensity_says(c
     assert abs(by_profit) < 4.5 * math.sqrt(2 * spread_of_profit)
 
 
+def test_over_many_seeds_everyone_is_explored_as_often_with_every_offer():
+    people, draws = 15, 3_000
+    found = np.zeros((people, 3))
+    for seed in range(draws):
+        explored, offer = explore(np.arange(people), 0.25, 2, (), np.random.default_rng(seed))
+        assert len(explored) == 4
+        found[explored, offer] += 1
+    chance = 4 / people / 3
+    assert np.abs(found / draws - chance).max() < 4.5 * math.sqrt(chance * (1 - chance) / draws)
+
+
 def test_exploring_gives_every_offer_and_control_to_as_many():
     got = drawn_up(mixed_people(100), {"explore_share": 0.3})
     explored = got[got["reason"] == "explore"]
@@ -321,7 +334,19 @@ def test_the_same_seed_gives_the_same_assignments_whatever_the_order_of_rows():
     first = drawn_up(people, configured, seed=7)
     shuffled = scores_of(people).sample(frac=1, random_state=1)
     pd.testing.assert_frame_equal(drawn_up(people, configured, seed=7, scores=shuffled), first)
-    assert not drawn_up(people, configured, seed=8)["arm"].equals(first["arm"])
+    other = drawn_up(people, configured, seed=8)
+    assert dict(zip(other["customer_id"], other["arm"], strict=True)) != dict(
+        zip(first["customer_id"], first["arm"], strict=True)
+    )
+
+
+def test_another_date_draws_others_under_the_same_seed():
+    people = mixed_people(80)
+    controls = [
+        set(got.loc[got["arm"] == "control", "customer_id"])
+        for got in (drawn_up(people, as_of=day) for day in (T, dt.date(2024, 4, 1)))
+    ]
+    assert controls[0] != controls[1]
 
 
 def test_assignments_of_two_campaigns_share_no_number():

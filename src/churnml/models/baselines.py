@@ -71,7 +71,10 @@ def logistic_regression(train: pd.DataFrame, churned: Array, test: pd.DataFrame)
     numbers = [place for place in range(len(columns.kinds)) if place not in text]
     logs = FunctionTransformer(_signed_log)
     fill = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
-    codes = make_pipeline(SimpleImputer(strategy="constant", fill_value=-1), OneHotEncoder(handle_unknown="ignore"))
+    codes = make_pipeline(
+        SimpleImputer(strategy="constant", fill_value=-1, keep_empty_features=True),
+        OneHotEncoder(handle_unknown="ignore"),
+    )
     prepared = ColumnTransformer(
         [("numbers", make_pipeline(fill, logs, StandardScaler()), numbers), ("text", codes, text)]
     )

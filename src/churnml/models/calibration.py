@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import brentq
+from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -15,6 +17,7 @@ Array = npt.NDArray[np.float64]
 Method = Literal["none", "beta", "isotonic"]
 
 EDGE = 1e-6  # no probability is nearer to 0 or 1
+MOST_SHIFT = 0.1  # log-odds, or the logarithm of money: how far one season may move a level
 _WORTH = 1e-4  # a method must lower the log loss by so much of it to be preferred to a simpler one
 
 
@@ -29,28 +32,34 @@ class Calibrator:
         between knots.
     numbers : dict of list of float
         ``a``, ``b``, ``c``, or the knots ``x``, ``y``.
+    shift : float
+        Log-odds that are added to the raw probabilities first.
     """
 
     method: Method
     numbers: dict[str, list[float]]
+    shift: float = 0.0
 
     def __call__(self, raw: Array) -> Array:
         """Return calibrated probabilities, shape (n,), within [1e-6, 1 - 1e-6]."""
-        raw = np.clip(raw, EDGE, 1 - EDGE)
+        raw = _shifted(raw, self.shift)
         if self.method == "isotonic":
             raw = np.interp(raw, self.numbers["x"], self.numbers["y"])
         elif self.method == "beta":
             (a,), (b,), (c,) = (self.numbers[name] for name in "abc")
-            raw = 1 / (1 + np.exp(-(a * np.log(raw) - b * np.log1p(-raw) + c)))
+            raw = expit(a * np.log(raw) - b * np.log1p(-raw) + c)
         return np.clip(raw, EDGE, 1 - EDGE)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as it is kept; reading it back gives the same bits."""
-        return {"method": self.method, "numbers": self.numbers}
+        return {"method": self.method, "numbers": self.numbers, "shift": self.shift}
 
 
 def choose_calibrator(raw: Array, observed: Array, folds: npt.NDArray[np.intp], weight: Array) -> Calibrator:
     """Fit the method that has the lowest log loss on folds that it was not fitted on.
+
+    The level is corrected first, apart from the shape, and by a tenth of the odds at most: rows that are judged forward
+    in time are of one season, and what a model of earlier months gets wrong in it is in part the season.
 
     Parameters
     ----------
@@ -68,6 +77,8 @@ def choose_calibrator(raw: Array, observed: Array, folds: npt.NDArray[np.intp], 
     Calibrator
         Fitted on all the rows.
     """
+    shift = _level_shift(raw, observed, weight)
+    raw = _shifted(raw, shift)
     best, lowest = Calibrator("none", {}), np.inf
     methods: tuple[Method, ...] = ("none", "beta", "isotonic")
     for method in methods:
@@ -78,11 +89,23 @@ def choose_calibrator(raw: Array, observed: Array, folds: npt.NDArray[np.intp], 
         loss = float(log_loss(observed, judged, sample_weight=weight, labels=[0, 1]))
         if loss < lowest * (1 - _WORTH):
             best, lowest = _fitted(method, raw, observed, weight), loss
-    return best
+    return replace(best, shift=float(np.clip(shift, -MOST_SHIFT, MOST_SHIFT)))
+
+
+def _shifted(raw: Array, shift: float) -> Array:
+    raw = np.clip(raw, EDGE, 1 - EDGE)
+    return np.clip(expit(logit(raw) + shift), EDGE, 1 - EDGE) if shift else raw
+
+
+def _level_shift(raw: Array, observed: Array, weight: Array) -> float:
+    """Return the log-odds that make the mean prediction what was observed."""
+    odds, rate = logit(np.clip(raw, EDGE, 1 - EDGE)), float(np.average(observed, weights=weight))
+    if not 0 < rate < 1:
+        return 0.0
+    return float(brentq(lambda shift: np.average(expit(odds + shift), weights=weight) - rate, -40, 40))
 
 
 def _fitted(method: Method, raw: Array, observed: Array, weight: Array) -> Calibrator:
-    raw = np.clip(raw, EDGE, 1 - EDGE)
     if method == "none" or len(np.unique(observed)) < 2:
         return Calibrator("none", {})
     if method == "beta":

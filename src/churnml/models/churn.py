@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -116,7 +117,7 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         self.shift_ = 0.0
         if self.population_rate is not None:
-            self.shift_ = _logit(self.population_rate) - _logit(float(np.average(target, weights=weight)))
+            self.shift_ = float(logit(self.population_rate) - logit(np.average(target, weights=weight)))
         self.search_ = {
             "losses": climbed.losses,
             "leaves": climbed.leaves,
@@ -142,7 +143,7 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the probabilities of both classes for rows that are a matrix already."""
         left = self.calibrator_(predicted(self.booster_, matrix, threads=threads))
         if self.shift_:
-            left = np.clip(1 / (1 + np.exp(-(np.log(left / (1 - left)) + self.shift_))), EDGE, 1 - EDGE)
+            left = np.clip(expit(logit(left) + self.shift_), EDGE, 1 - EDGE)
         return np.column_stack([1 - left, left])
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
@@ -204,7 +205,3 @@ def read_json(file: Path) -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ChurnmlError(f"the model {file} cannot be read ({str(error)[:80]})", "train again") from None
-
-
-def _logit(share: float) -> float:
-    return float(np.log(share / (1 - share)))

@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from churnml.models.boosting import Problem, climb, load_booster, predicted, save_booster
+from churnml.models.calibration import MOST_SHIFT
 from churnml.models.churn import read_json
 from churnml.models.columns_of import ModelColumns, as_frame
 from churnml.models.folds import Folds, inner_folds
@@ -28,8 +29,8 @@ class ValueRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Predict what customers bring, as expected money.
 
     Gains and losses are learned apart, each by LightGBM with a Tweedie loss (a mass of zeros and a heavy tail:
-    Jorgensen, 1987), and each is scaled so that its total is right on rows that the models have not seen. The expected
-    value is their difference.
+    Jorgensen, 1987), and each is scaled, by a tenth at most, so that its total is right on rows that the models have not
+    seen. The expected value is their difference.
 
     Parameters
     ----------
@@ -99,7 +100,8 @@ class ValueRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         judged = climbed.fold >= 0
         forecast = float(np.sum(climbed.unseen[judged] * weight[judged]))
         self.boosters_[part] = climbed.booster
-        self.levels_[part] = float(np.sum(amounts[judged] * weight[judged])) / forecast
+        scale = float(np.sum(problem.target[judged] * weight[judged])) / forecast
+        self.levels_[part] = mean * float(np.clip(scale, np.exp(-MOST_SHIFT), np.exp(MOST_SHIFT)))
         self.search_[part] = {"losses": climbed.losses, "leaves": climbed.leaves, "rounds": climbed.rounds}
 
     def predict(self, X: Any) -> Array:  # noqa: N803

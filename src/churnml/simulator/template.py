@@ -69,6 +69,6 @@ campaign:
   capacity: {{phone: {phone}, sms: {sms}}}   # contacts in one campaign
   budget: {budget}
   control_share: 0.10
-  explore_share: 0               # share of the eligible who get an offer or none at random, to learn from: it costs money
+  explore_share: 0               # share who get an offer or none at random, to learn from; it costs money
   cool_down_days: 60
 """
