@@ -168,13 +168,15 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "Where to look:\n  {report}  the report: who, why, and whether it can be trusted\n"
         "  {scores}  everyone's score, with reasons\n"
         "  churnml explain {config} --customer {customer} --as-of {as_of}  one customer\n"
-        "  churnml campaign export {config} --name first --out calls.xlsx  the call list\n"
-        "  {config}  the configuration: map your own tables like this",
+        "{campaign}  {config}  the configuration: map your own tables like this",
         "接下来可以看：\n  {report}  报告：谁会流失、为什么、是否可信\n"
         "  {scores}  所有客户的评分与原因\n"
         "  churnml explain {config} --customer {customer} --as-of {as_of} --lang zh  查看单个客户\n"
-        "  churnml campaign export {config} --name first --out calls.xlsx --lang zh  导出外呼名单\n"
-        "  {config}  配置文件：照此映射您自己的表",
+        "{campaign}  {config}  配置文件：照此映射您自己的表",
+    ),
+    "demo_campaign": (
+        "  churnml campaign export {config} --name first --out calls.xlsx  the call list\n",
+        "  churnml campaign export {config} --name first --out calls.xlsx --lang zh  导出外呼名单\n",
     ),
     "model_churn": ("churn model", "流失模型"),
     "model_value": ("value model", "价值模型"),
@@ -366,7 +368,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "report_offer": ("Offer", "挽留方案"),
     "report_expected_profit": ("Expected profit", "预计净收益"),
     "report_reasons": ("Reasons", "原因"),
-    "report_discount": ("{off} off for {days} days", "{fold} 折 {days} 天"),
+    "report_discount": ("{price} off for {days} days", "{price} 折 {days} 天"),
     "report_offer_cost": ("costs {cost}", "成本 {cost}"),
     "report_who": ("Who is at risk", "哪些客户有风险"),
     "report_who_note": (

@@ -55,6 +55,9 @@ def demo(
 ) -> Demo:
     """Show the whole loop on a simulated operator: train, score, draw up a campaign, report.
 
+    Where a gate refuses a model (so few customers tell little), the report shows what the newest models say, and there
+    is no campaign.
+
     Parameters
     ----------
     out : path
@@ -76,7 +79,7 @@ def demo(
     Raises
     ------
     ChurnmlError
-        If the folder holds something, there are too few customers to train, or a gate refuses the models.
+        If the folder holds something, or there are too few customers to train at all.
     """
     folder = Path(out)
     simulate(folder, customers=customers, seed=seed, progress=progress)
@@ -86,8 +89,9 @@ def demo(
         as_of = _day_after(histories)
         segments = _segments(histories, as_of)
     files = folder / "report.html", folder / "scores.parquet"
-    scores = score(config, as_of, out=files[1], progress=progress)
-    opened = campaign_open(config, _CAMPAIGN, as_of, seed=seed)
+    usable = all(model.promoted for model in trained.models.values())
+    scores = score(config, as_of, out=files[1], candidate=not usable, progress=progress)
+    opened = campaign_open(config, _CAMPAIGN, as_of, seed=seed) if usable else None
     told = report_of(config, as_of, trained, scores, opened, segments, shown=str(folder / "churnml.yaml"))
     write_report(told, files[0], lang)
     return Demo(folder / "churnml.yaml", *files, told)
@@ -98,7 +102,7 @@ def report_of(
     as_of: dt.date,
     trained: TrainReport,
     scores: pd.DataFrame,
-    opened: Opened,
+    opened: Opened | None,
     segments: pd.Series[str],
     *,
     shown: str,
@@ -118,7 +122,7 @@ def report_of(
         scores=scores,
         segments=segments,
         key_tiers=config.tiers.first.key if config.tiers else (),
-        campaign=Proposal(opened.assignments, opened.summary, config.campaign.offers),
+        campaign=None if opened is None else Proposal(opened.assignments, opened.summary, config.campaign.offers),
         risk_bands=config.risk_bands,
         phrases={said["feature"]: (said["phrase_en"], said["phrase_zh"]) for said in facts["features"]},
         config=shown,

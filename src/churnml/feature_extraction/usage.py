@@ -49,7 +49,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             unit="ratio",
             meaning=f"Daily {column} of the last 30 days over that of the last 90; null where there was none.",
             phrase_en=f"{english} a day, last month against last quarter",
-            phrase_zh=f"{chinese}：近30天日均与近90天日均之比",
+            phrase_zh=f"{chinese}近30天日均与近90天日均之比",
             theme=_THEMES.get(column, "usage"),
         )
     for days in layout.windows:

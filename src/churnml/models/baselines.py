@@ -27,10 +27,12 @@ def recency_rule(train: pd.DataFrame, churned: Array, test: pd.DataFrame) -> Arr
 
     Parameters
     ----------
-    train, test : DataFrame
+    train : DataFrame
         Features. Without usage, the newer customer is the likelier to leave.
     churned : array of shape (n,)
         0 or 1, of the training rows.
+    test : DataFrame
+        Features of the rows to predict.
 
     Returns
     -------
@@ -56,10 +58,12 @@ def logistic_regression(train: pd.DataFrame, churned: Array, test: pd.DataFrame)
 
     Parameters
     ----------
-    train, test : DataFrame
+    train : DataFrame
         Features, with nulls (filled by the median, and told to the model).
     churned : array of shape (n,)
         0 or 1, of the training rows.
+    test : DataFrame
+        Features of the rows to predict.
 
     Returns
     -------

@@ -29,8 +29,8 @@ class ValueRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Predict what customers bring, as expected money.
 
     Gains and losses are learned apart, each by LightGBM with a Tweedie loss (a mass of zeros and a heavy tail:
-    Jorgensen, 1987), and each is scaled, by a tenth at most, so that its total is right on rows that the models have not
-    seen. The expected value is their difference.
+    Jorgensen, 1987), and each is scaled, by a tenth at most, so that its total is right on rows that the models have
+    not seen. The expected value is their difference.
 
     Parameters
     ----------

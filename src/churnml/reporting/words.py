@@ -82,8 +82,9 @@ class Words:
         """Return what an offer is: channel, discount, cost."""
         parts = [self.name("channel", offer.channel)]
         if offer.discount:
-            off = {"off": percent(offer.discount), "fold": f"{10 * (1 - offer.discount):.3g}"}
-            parts.append(self.say("report_discount", **off, days=offer.discount_days))
+            # a tenth off is "10% off" in English, and nine tenths of the price in Chinese
+            price = percent(offer.discount) if self.lang == "en" else f"{10 * (1 - offer.discount):.3g}"
+            parts.append(self.say("report_discount", price=price, days=offer.discount_days))
         return " · ".join([*parts, self.say("report_offer_cost", cost=self.money(offer.cost))])
 
     def counted(self, kind: str, given: pd.Series[Any]) -> str:

@@ -27,7 +27,13 @@ def write_scores(scores: pd.DataFrame, config: Config, target: Path) -> None:
 
 
 def keep_scores(scores: pd.DataFrame, config: Config) -> None:
-    """Keep the scores of a date in the state folder, in place of earlier ones."""
+    """Keep the scores of a date in the state folder, in place of earlier ones.
+
+    Raises
+    ------
+    ChurnmlError
+        If the state folder cannot be written.
+    """
     target = _kept(config, scores[AS_OF].iloc[0].date())
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

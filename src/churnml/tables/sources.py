@@ -9,6 +9,7 @@ import glob
 import gzip
 import re
 import sqlite3
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -241,7 +242,9 @@ def _arrow(frame: pd.DataFrame) -> pa.Table:
     columns: dict[str, Any] = {}
     for name, column in frame.items():
         try:
-            columns[str(name)] = pa.array(column, from_pandas=True)
+            # pyarrow 25 asks for zoned times in a way that pandas 4 will not know
+            with warnings.catch_warnings(action="ignore", category=pd.errors.Pandas4Warning):
+                columns[str(name)] = pa.array(column, from_pandas=True)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
             columns[str(name)] = pa.array([_as_text(value) for value in column], pa.string())
     return pa.table(columns)

@@ -1,0 +1,383 @@
+"""Train, gate, score, list: on a simulated operator, through the functions that users call."""
+
+import datetime as dt
+import json
+import re
+
+import numpy as np
+import oracle
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+import churnml
+from churnml.columns import CHURN_PROBABILITY
+from churnml.config import Tracking, Training, load_config
+from churnml.evaluation.judge import judge
+from churnml.evaluation.metrics import CHURN_METRICS, VALUE_METRICS
+from churnml.models.bundle import Bundle
+from churnml.registry import champions, promotion
+from churnml.registry.record import record
+from churnml.scoring.reasons import readable
+from churnml.scoring.score import SCHEMA
+from churnml.training.fit import Trained
+from churnml.training.gates import Evidence, churn_verdict, value_verdict
+from churnml.training.run import _write
+
+pytestmark = pytest.mark.xdist_group("loop")  # one worker trains for all
+
+AS_OF = "2024-07-01"
+
+
+@pytest.fixture(scope="module")
+def operator(simulated, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("loop")
+    tracking = Tracking(uri=f"sqlite:///{folder}/mlflow.db")
+    training = Training(first=dt.date(2023, 8, 1), last=dt.date(2024, 4, 1), every="2mo")
+    return simulated.model_copy(update={"tracking": tracking, "training": training})
+
+
+@pytest.fixture(scope="module")
+def trained(operator):
+    return churnml.train(operator, seed=1)
+
+
+@pytest.fixture(scope="module")
+def scores(operator, trained, tmp_path_factory):
+    return churnml.score(operator, AS_OF, out=tmp_path_factory.mktemp("scores") / "scores.parquet")
+
+
+def test_both_models_pass_their_gates_and_score_from_now_on(operator, trained):
+    for name in ("churn", "value"):
+        model = trained.models[name]
+        assert [gate.name for gate in model.verdict.refusing] == []
+        assert model.promoted
+        assert promotion.champion(operator, name) == model.version
+
+
+def test_every_train_date_is_known_at_the_test_date(operator, trained):
+    days = {"churn": operator.label.lead_days + operator.label.horizon_days, "value": operator.value.horizon_days}
+    for name, model in trained.training.models.items():
+        schedule = model.schedule
+        assert schedule.out_of_time
+        assert max(schedule.train) + dt.timedelta(days=days[name]) <= min(schedule.test)
+        assert set(model.tested["as_of"].dt.date) == set(schedule.test)
+        assert set(schedule.train) < set(schedule.known)
+        assert model.bundle.facts["as_of"] == [str(day) for day in schedule.known]
+
+
+def test_inner_folds_of_the_churn_model_go_forward_in_time(operator, trained):
+    search = trained.training.models["churn"].bundle.models[CHURN_PROBABILITY].search_
+    gap = dt.timedelta(days=operator.label.lead_days + operator.label.horizon_days)
+    fitted, judged = (sorted(map(dt.date.fromisoformat, search[word])) for word in ("fitted", "judged"))
+    assert fitted
+    assert fitted[-1] + gap <= judged[0]
+
+
+def test_scores_have_the_columns_of_the_contract_and_everyone_once(operator, scores):
+    population = churnml.features(operator, AS_OF)
+    assert list(scores) == SCHEMA.names
+    assert sorted(scores["customer_id"]) == sorted(population["customer_id"])
+    assert (scores["status"] == "scored").all()
+    assert scores["status_reason"].isna().all()
+    assert scores[CHURN_PROBABILITY].between(0, 1).all()
+    assert np.allclose(scores["value_at_risk"], scores[CHURN_PROBABILITY] * scores["value_if_stays"])
+    pairs = zip(scores[CHURN_PROBABILITY], scores["churn_percentile"], strict=True)
+    share = scores[CHURN_PROBABILITY].to_numpy()
+    for probability, percentile in list(pairs)[:200]:
+        assert percentile == pytest.approx(100 * np.mean(share <= probability))
+
+
+def test_tiers_and_bands_follow_the_configuration(operator, scores):
+    spend = churnml.features(operator, AS_OF).set_index("customer_id")["bills_amount_sum_90d"] / 3
+    levels = sorted(operator.tiers.first.levels.items(), key=lambda level: level[1])
+    for row in scores.itertuples():
+        reached = [name for name, amount in levels if max(spend[row.customer_id], 0) >= amount]
+        assert row.value_tier == reached[-1]
+        bands = [name for name, start in operator.risk_bands.items() if row.churn_probability >= start]
+        assert row.risk_band == bands[-1]
+
+
+def test_the_kept_copy_is_what_was_written(operator, scores):
+    kept = pq.read_table(operator.state_folder / "scores" / f"{AS_OF}.parquet")
+    assert kept.schema.equals(SCHEMA)
+    assert kept.to_pandas()["customer_id"].tolist() == scores["customer_id"].tolist()
+    assert kept["reasons"].to_pylist() == scores["reasons"].tolist()
+
+
+def test_every_number_in_a_reason_is_what_the_raw_rows_give(operator, scores, trained):
+    some = scores.sample(40, random_state=0)
+    tables = {}
+    for name, source in operator.tables.given().items():
+        files = sorted(operator.folder.glob(source.path))
+        frame = pd.concat([pd.read_parquet(file) for file in files])
+        frame = frame[frame["customer_id"].isin(some["customer_id"])]
+        columns = {column: frame[column].astype(object).where(frame[column].notna(), None) for column in frame}
+        tables[name] = pd.DataFrame(columns).to_dict(orient="records")
+    settings = oracle.Settings(
+        timezone=operator.timezone,
+        personal=operator.personal,
+        types=operator.label.types,
+        value_horizon_days=operator.value.horizon_days,
+        margin_rate=operator.value.margin_rate,
+        now=dt.datetime(2026, 1, 1),
+    )
+    accepted, _ = oracle.read(tables, settings)
+    expected = oracle.features(accepted, dt.date.fromisoformat(AS_OF), settings)
+    told = 0
+    for row in some.itertuples():
+        effects = [reason["effect"] for reason in row.reasons]
+        assert effects == sorted(effects, reverse=True)
+        assert all(effect > 0 for effect in effects)
+        assert len({reason["code"] for reason in row.reasons}) == len(row.reasons) <= 3
+        for reason in row.reasons:
+            value = expected[row.customer_id][reason["feature"]]
+            for text in (reason["text_en"], reason["text_zh"]):
+                shown = re.split(r"[:：] ?", text, maxsplit=1)[1]
+                if value is None:
+                    assert shown in ("none", "无")
+                elif isinstance(value, str):
+                    assert shown == value, (reason, value)
+                else:
+                    assert reason["value"] == pytest.approx(value, rel=1e-9, abs=1e-9)
+                    number = re.match(r"-?[\d,.]*\d", shown)[0]
+                    assert float(number.replace(",", "")) == pytest.approx(value, rel=0.005, abs=0.005)
+                    told += 1
+    assert told > 50
+
+
+def test_effects_add_up_to_the_log_odds(operator, trained):
+    model = trained.training.models["churn"].bundle.models[CHURN_PROBABILITY]
+    rows = churnml.features(operator, AS_OF).head(200)[list(model.columns_.kinds)]
+    raw = model.booster_.predict(model.columns_.matrix(rows), raw_score=True)
+    added = model.contributions(rows).sum(axis=1).to_numpy()
+    assert np.ptp(raw - added) < 1e-9  # what is left is the same for all: the average
+
+
+def test_explain_shows_the_same_score_and_nothing_personal_or_later(operator, scores):
+    one = scores.iloc[7]
+    found = churnml.explain(operator, one["customer_id"], AS_OF)
+    assert found["score"]["churn_probability"] == one["churn_probability"]
+    assert found["score"]["churn_percentile"] == one["churn_percentile"]
+    assert found["score"]["reasons"] == one["reasons"]
+    text = json.dumps(found, default=str)
+    names = pd.concat(
+        [pd.read_parquet(file) for file in operator.folder.glob(operator.tables.customers.path)]
+    ).set_index("customer_id")
+    for column in operator.personal:
+        assert str(names.loc[[one["customer_id"]], column].iloc[0]) not in text
+    moments = re.findall(r"\d{4}-\d\d-\d\dT[\d:]+", json.dumps(found["history"]["bills"]))
+    assert moments
+    with pytest.raises(churnml.ChurnmlError, match="customer nobody is not at risk at 2024-07-01"):
+        churnml.explain(operator, "nobody", AS_OF)
+
+
+def test_a_campaign_takes_the_kept_scores(operator, scores):
+    opened = churnml.campaign_open(operator, "first", AS_OF, seed=3)
+    rows = opened.assignments.set_index("customer_id")
+    assert sorted(rows.index) == sorted(scores["customer_id"])
+    probability = scores.set_index("customer_id")[CHURN_PROBABILITY]
+    told = rows["churn_probability"].dropna()
+    assert (told == probability[told.index]).all()
+    assert opened.summary["treated"] > 0
+
+
+def test_the_same_seed_gives_the_same_models_but_for_rounding(operator, trained, tmp_path):
+    again = churnml.train(operator.model_copy(update={"tracking": Tracking(uri=f"sqlite:///{tmp_path}/m.db")}), seed=1)
+    for name, model in again.models.items():  # sums of usage differ in their last bits from run to run
+        assert model.metrics == pytest.approx(trained.models[name].metrics, rel=1e-4)
+
+
+def test_a_bundle_read_back_predicts_the_same_bits(operator, trained, tmp_path):
+    rows = churnml.features(operator, AS_OF)
+    for model in trained.training.models.values():
+        folder = tmp_path / model.model
+        folder.mkdir()
+        model.bundle.save(folder)
+        assert Bundle.load(folder).predict(rows).equals(model.bundle.predict(rows))
+        assert not [path for path in folder.rglob("*") if path.suffix not in ("", ".json", ".txt")]
+
+
+# --- gates ------------------------------------------------------------------------------------------------------------
+
+
+def churn_tested(seed=0, n=4_000):
+    """Rows on which a good model was tested: calibrated, and better than both baselines."""
+    rng = np.random.default_rng(seed)
+    risk = rng.beta(1, 9, n)
+    left = (rng.random(n) < risk).astype(float)
+    noisy = np.clip(risk * np.exp(rng.normal(0, 0.8, n)), 1e-6, 0.95)
+    frame = {"customer_id": [f"C{i}" for i in range(n)], "as_of": pd.Timestamp("2024-04-01"), "observed": left}
+    return pd.DataFrame(
+        {**frame, "predicted": risk, "recency": rng.permutation(risk), "logistic": noisy * risk.mean() / noisy.mean()}
+    )
+
+
+def value_tested(seed=0, n=4_000):
+    rng = np.random.default_rng(seed)
+    worth = rng.gamma(0.5, 200, n)
+    frame = {"customer_id": [f"C{i}" for i in range(n)], "as_of": pd.Timestamp("2024-04-01")}
+    brought = worth * rng.gamma(4, 0.25, n) * (rng.random(n) < 0.8) / 0.8
+    return pd.DataFrame({**frame, "observed": brought, "predicted": worth, "last_year_spend": rng.permutation(worth)})
+
+
+ENOUGH = {"out_of_time": True, "leaks": [], "train_churners": 200, "test_churners": 50}
+
+
+def verdict_of(model, tested, **evidence):
+    judged = {"churn": (churn_verdict, CHURN_METRICS), "value": (value_verdict, VALUE_METRICS)}[model]
+    return judged[0](judge(tested, judged[1]), Evidence(**{**ENOUGH, **evidence}))
+
+
+def ranked_worse(tested):
+    """Swap the order of the model and the rule: by AUC alone, the rule wins."""
+    rule = tested["observed"] * 0.02 + tested["predicted"]
+    return tested.assign(recency=rule.clip(0, 1))
+
+
+FAILING = {
+    ("churn", "out_of_time"): ({"out_of_time": False}, lambda rows: rows),
+    ("churn", "beats_recency"): ({}, ranked_worse),
+    ("churn", "not_worse_than"): (
+        {},
+        lambda rows: rows.assign(logistic=rows["predicted"] * 0.7 + 0.3 * rows["observed"]),
+    ),
+    ("churn", "level"): ({}, lambda rows: rows.assign(predicted=rows["predicted"] * 1.25)),
+    ("churn", "enough_churners"): ({"test_churners": 49}, lambda rows: rows),
+    ("churn", "no_leak"): ({"leaks": ["closing_code"]}, lambda rows: rows),
+    ("value", "out_of_time"): ({"out_of_time": False}, lambda rows: rows),
+    ("value", "not_worse_than"): ({}, lambda rows: rows.assign(last_year_spend=rows["observed"])),
+    ("value", "level"): ({}, lambda rows: rows.assign(predicted=rows["predicted"] * 1.3)),
+    ("value", "no_leak"): ({"leaks": ["closing_code"]}, lambda rows: rows),
+}
+
+
+@pytest.mark.parametrize("model", ["churn", "value"])
+def test_a_good_model_passes_every_gate(model):
+    tested = {"churn": churn_tested, "value": value_tested}[model]()
+    verdict = verdict_of(model, tested)
+    assert verdict.passed, [gate.message() for gate in verdict.refusing]
+
+
+@pytest.fixture(scope="module")
+def refusing(trained, operator, tmp_path_factory):
+    """A store of its own, with a version for each gate that fails only there."""
+    folder = tmp_path_factory.mktemp("refusing")
+    config = operator.model_copy(
+        update={"tracking": Tracking(uri=f"sqlite:///{folder}/mlflow.db"), "project": "refusing"}
+    )
+    versions = {}
+    for number, ((name, gate), (evidence, worsened)) in enumerate(FAILING.items()):
+        tested = worsened({"churn": churn_tested, "value": value_tested}[name]())
+        verdict = verdict_of(name, tested, **evidence)
+        good = trained.training.models[name]
+        metrics = {"churn": CHURN_METRICS, "value": VALUE_METRICS}[name]
+        model = Trained(name, good.bundle, tested, judge(tested, metrics), verdict, good.schedule)
+        _write(folder / str(number) / name, model, f"training-{number}")
+        versions[name, gate] = (record(config, folder / str(number))[name].version, verdict)
+    return config, versions
+
+
+@pytest.mark.parametrize(("model", "gate"), list(FAILING))
+def test_a_model_that_fails_one_gate_only_is_refused_through_every_door(refusing, model, gate, tmp_path):
+    config, versions = refusing
+    version, verdict = versions[model, gate]
+    assert [found.name for found in verdict.refusing] == [gate]
+    for door in (churnml.promote, churnml.rollback, promotion.promote, promotion.rollback):
+        with pytest.raises(churnml.ChurnmlError, match=r"may not be champion|never been champion|was never"):
+            door(config, model, version)
+    assert promotion.champion(config, model) is None
+    with pytest.raises(churnml.ChurnmlError, match="there is no champion of the churn model: version"):
+        churnml.score(config, AS_OF)
+    loaded = champions.load(config, model, candidate=True)
+    assert not loaded.verdict.passed
+
+
+def test_scores_of_candidates_are_not_kept(refusing):
+    config, _ = refusing
+    state = config.state.model_copy(update={"folder": f"{config.state.folder}-candidates"})
+    config = config.model_copy(update={"state": state})
+    scores = churnml.score(config, AS_OF, candidate=True)
+    assert (scores["status"] == "scored").all()
+    assert not (config.state_folder / "scores").exists()
+
+
+# --- what training refuses --------------------------------------------------------------------------------------------
+
+
+def test_a_date_whose_outcome_is_not_known_is_named_with_the_day_it_will_be(operator):
+    with pytest.raises(churnml.ChurnmlError, match=r"the outcome of 2024-06-01 is not known yet.*on 2024-08-28"):
+        churnml.train(operator, ["2023-09-01", "2024-06-01"])
+
+
+def test_dates_too_close_together_tell_how_many_days_are_missing(operator):
+    with pytest.raises(churnml.ChurnmlError, match="13 days are missing"):
+        churnml.train(operator, ["2024-01-01", "2024-03-02"])
+
+
+def test_histories_that_are_too_short_for_the_value_say_so(operator):
+    longer = operator.model_copy(update={"value": operator.value.model_copy(update={"horizon_days": 365})})
+    with pytest.raises(
+        churnml.ChurnmlError, match=r"gap of 365 days .* of the value model.*shorten value.horizon_days"
+    ):
+        churnml.train(longer)
+
+
+def test_one_class_is_refused_before_anything_is_trained(operator):
+    label = operator.label.model_copy(update={"types": ("moved to the moon",)})
+    with pytest.raises(churnml.ChurnmlError, match=r"one class only: of .* customers at the train dates .* 0 left"):
+        churnml.train(operator.model_copy(update={"label": label}))
+
+
+def test_without_bills_there_is_no_value_and_no_campaign(operator, tmp_path):
+    tables = operator.tables.model_copy(update={"bills": None})
+    config = operator.model_copy(
+        update={
+            "tables": tables,
+            "project": "no bills",
+            "state": operator.state.model_copy(update={"folder": str(tmp_path / "state")}),
+        }
+    )
+    report = churnml.train(config)
+    assert list(report.models) == ["churn"]
+    scores = churnml.score(config, AS_OF, candidate=True)
+    nothing = scores[["expected_value", "value_if_stays", "value_at_risk", "value_tier", "value_model_version"]]
+    assert nothing.isna().all(axis=None)
+    assert scores[CHURN_PROBABILITY].notna().all()
+
+
+def test_what_cannot_be_registered_is_kept_and_registered_later(operator, tmp_path):
+    state = operator.state.model_copy(update={"folder": str(tmp_path / "state")})
+    down = operator.model_copy(update={"tracking": Tracking(uri="http://127.0.0.1:9"), "state": state})
+    with pytest.raises(churnml.ChurnmlError, match=r"what was trained is kept in .*trained.*--resume registers it"):
+        churnml.train(down)
+    (kept,) = (down.state_folder / "trained").iterdir()
+    up = down.model_copy(update={"tracking": Tracking(uri=f"sqlite:///{tmp_path}/mlflow.db")})
+    report = churnml.train(up, resume=True)
+    assert set(report.models) == {"churn", "value"}
+    assert not kept.exists()
+    with pytest.raises(churnml.ChurnmlError, match="no training waits"):
+        churnml.train(up, resume=True)
+
+
+def test_a_score_before_any_training_is_refused(operator, tmp_path):
+    config = operator.model_copy(update={"tracking": Tracking(uri=f"sqlite:///{tmp_path}/empty.db")})
+    with pytest.raises(churnml.ChurnmlError, match="no churn model was trained yet: run churnml train"):
+        churnml.score(config, AS_OF)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0.0, "0"), (5.0, "5"), (1234567.0, "1,234,567"), (0.03456, "0.0346"), (12.345, "12.3"), (-570.4, "-570")],
+)
+def test_numbers_are_written_as_people_write_them(number, text):
+    assert readable(number) == text
+
+
+def test_configurations_with_tiers_that_do_not_exist_are_refused():
+    base = {"tables": {"customers": {"path": "c.csv"}}, "label": {}}
+    scheme = {"levels": {"low": 0}}
+    with pytest.raises(churnml.ChurnmlError, match="the primary scheme gold is none of the schemes"):
+        load_config({**base, "tiers": {"primary": "gold", "schemes": {"spend": scheme}}})
+    with pytest.raises(churnml.ChurnmlError, match="the key level gem is none of the levels"):
+        load_config({**base, "tiers": {"primary": "spend", "schemes": {"spend": {**scheme, "key": ["gem"]}}}})
