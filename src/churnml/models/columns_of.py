@@ -17,6 +17,7 @@ Matrix = npt.NDArray[np.float64]
 
 _LEVELS = 40  # of a text column that keep a code of their own
 _SHOWN = 5
+_NOISE_BITS = 12
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class ModelColumns:
         return [number for number, kind in enumerate(self.kinds.values()) if kind == "text"]
 
     def matrix(self, frame: pd.DataFrame) -> Matrix:
-        """Return a frame as numbers: rows x columns, nulls as nan.
+        """Return a frame as numbers: rows x columns, nulls as nan, without their last bits (see `steady`).
 
         Raises
         ------
@@ -63,7 +64,7 @@ class ModelColumns:
         matrix = np.empty((len(frame), len(self.kinds)), dtype=np.float64)
         for number, (name, kind) in enumerate(self.kinds.items()):
             matrix[:, number] = _numbers(frame[name]) if kind == "number" else self._codes(name, frame[name])
-        return matrix
+        return steady(matrix, _NOISE_BITS)
 
     def _codes(self, name: str, column: pd.Series[Any]) -> Matrix:
         levels = self.levels[name]
@@ -99,6 +100,18 @@ class ModelColumns:
     def to_dict(self) -> dict[str, Any]:
         """Return it as it is kept."""
         return {"kinds": dict(self.kinds), "levels": dict(self.levels)}
+
+
+def steady(numbers: Matrix, bits: int) -> Matrix:
+    """Round numbers in place to 53 - ``bits`` binary digits.
+
+    The order in which sums are added up differs between runs and engines, and with it their last bits: a tree that is
+    grown on them, or splits between them, would differ, too.
+    """
+    whole = numbers.view(np.int64)
+    whole += 1 << (bits - 1)
+    whole &= -1 << bits
+    return numbers
 
 
 def as_frame(table: Any) -> pd.DataFrame:

@@ -13,12 +13,14 @@ from churnml.columns import AS_OF, CHURNED, PANEL_KEYS, VALUE
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction.bills import billed
 from churnml.feature_extraction.declare import Feature
+from churnml.models.columns_of import steady
 from churnml.snapshots.leaks import leaking_columns
 from churnml.snapshots.panel import Panel
 from churnml.tables.histories import Histories
 from churnml.training.dates import Schedule, churn_schedule, value_schedule
 
 YEAR = billed(365)
+_HASHED_WITHOUT_BITS = 30
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,10 @@ class TrainingData:
 
     @property
     def hash(self) -> str:
-        """The SHA-256 of the panel's rows, as hexadecimal text."""
-        rows = pd.util.hash_pandas_object(self.panel, index=False).to_numpy()
+        """The SHA-256 of the panel's rows, floats to seven digits (see `steady`), as hexadecimal text."""
+        floats = self.panel.select_dtypes("float64")
+        rounded = {str(name): steady(column.to_numpy(copy=True), _HASHED_WITHOUT_BITS) for name, column in floats.items()}
+        rows = pd.util.hash_pandas_object(self.panel.assign(**rounded), index=False).to_numpy()
         return hashlib.sha256(rows.tobytes()).hexdigest()
 
     def churn_rows(self, dates: Sequence[dt.date]) -> pd.DataFrame:
