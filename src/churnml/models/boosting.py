@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +37,32 @@ _PARAMETERS: dict[str, Any] = {
     "deterministic": True,
     "force_col_wise": True,
 }
+
+
+_stopping = threading.Event()
+_blocks_open, _open = threading.Lock(), [0]
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Stop every fit in other threads, within a round, when the block is left by an exception such as Ctrl-C."""
+    with _blocks_open:
+        if not _open[0]:
+            _stopping.clear()
+        _open[0] += 1
+    try:
+        yield
+    except BaseException:
+        _stopping.set()
+        raise
+    finally:
+        with _blocks_open:
+            _open[0] -= 1
+
+
+def _stop_when_asked(_round: Any) -> None:
+    if _stopping.is_set():
+        raise InterruptedError("another fit was interrupted")
 
 
 @dataclass(frozen=True)
@@ -122,7 +150,7 @@ def climb(problem: Problem, folds: Folds, ladder: Sequence[int]) -> Climbed:
     """
     data = problem.dataset()
     tasks = [(leaves, fold) for leaves in ladder for fold in range(len(folds.pairs))]
-    with ThreadPoolExecutor(_workers()) as pool:
+    with ThreadPoolExecutor(_workers()) as pool, interruptible():
         fitted = dict(zip(tasks, pool.map(lambda task: _judged(problem, data, folds, *task), tasks), strict=True))
     curves = {}
     for leaves in ladder:
@@ -138,14 +166,14 @@ def climb(problem: Problem, folds: Folds, ladder: Sequence[int]) -> Climbed:
     for fold, (_, judge) in enumerate(folds.pairs):
         unseen[judge] = predicted(fitted[leaves, fold][0], problem.matrix[judge], rounds=best)
         fold_of[judge] = fold
-    booster = lgb.train(problem.parameters(leaves), data, rounds)
+    booster = lgb.train(problem.parameters(leaves), data, rounds, callbacks=[_stop_when_asked])
     return Climbed(booster, unseen, fold_of, losses, leaves, rounds)
 
 
 def _judged(problem: Problem, data: lgb.Dataset, folds: Folds, leaves: int, fold: int) -> tuple[lgb.Booster, Array]:
     fit, judge = (data.subset(rows.tolist()) for rows in folds.pairs[fold])
     told: dict[str, Any] = {}
-    watch: list[Any] = [lgb.early_stopping(_PATIENCE, verbose=False), lgb.record_evaluation(told)]
+    watch: list[Any] = [_stop_when_asked, lgb.early_stopping(_PATIENCE, verbose=False), lgb.record_evaluation(told)]
     booster = lgb.train(
         problem.parameters(leaves), fit, MAX_ROUNDS, valid_sets=[judge], valid_names=["unseen"], callbacks=watch
     )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import json
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
@@ -20,6 +18,7 @@ from churnml.errors import ChurnmlError
 from churnml.evaluation.judge import OBSERVED, PREDICTED, baselines_of
 from churnml.evaluation.plots import calibration, gain_and_lift, value_by_decile
 from churnml.files import atomic_folder
+from churnml.models.boosting import interruptible
 from churnml.progress import track
 from churnml.scoring.reasons import sayings
 from churnml.training.data import TrainingData
@@ -72,7 +71,7 @@ def run(config: Config, data: TrainingData, *, seed: int = 0, progress: bool = F
     now = dt.datetime.now(ZoneInfo(config.timezone))
     facts = _facts(config, data, now, seed)
     models: dict[str, Trained] = {}
-    with _workers() as pool:
+    with ThreadPoolExecutor(2) as pool, interruptible():  # LightGBM leaves Python alone meanwhile
         work = {"churn": pool.submit(fit_churn, data, facts, seed=seed)}
         if data.value is not None:
             work["value"] = pool.submit(fit_value, data, config, facts, data.value, seed=seed)
@@ -105,16 +104,6 @@ def unregistered(config: Config) -> Path:
 def registered(folder: Path) -> None:
     """Take away what was kept of a training, once MLflow has it."""
     shutil.rmtree(folder)
-
-
-@contextlib.contextmanager
-def _workers() -> Iterator[ThreadPoolExecutor]:
-    """Run fits side by side (LightGBM leaves Python alone meanwhile); whoever interrupts does not wait for them."""
-    pool = ThreadPoolExecutor(2)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _kept(config: Config) -> Path:
