@@ -51,9 +51,7 @@ class TrainingData:
     def hash(self) -> str:
         """The SHA-256 of the panel's rows, floats to seven digits (see `steady`), as hexadecimal text."""
         floats = self.panel.select_dtypes("float64")
-        rounded = {
-            str(name): steady(column.to_numpy(copy=True), _HASHED_WITHOUT_BITS) for name, column in floats.items()
-        }
+        rounded = {str(name): steady(column.to_numpy(copy=True), _UNHASHED_BITS) for name, column in floats.items()}
         rows = pd.util.hash_pandas_object(self.panel.assign(**rounded), index=False).to_numpy()
         return hashlib.sha256(rows.tobytes()).hexdigest()
 
