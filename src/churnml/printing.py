@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -75,13 +76,13 @@ def explain_text(found: Mapping[str, Any], currency: str, lang: Language) -> str
             "explained",
             lang,
             customer=score["customer_id"],
-            as_of=f"{score['as_of']:%Y-%m-%d}",
+            as_of=score["as_of"],
             probability=score["churn_probability"],
             percentile=score["churn_percentile"],
             band=score["risk_band"],
         )
     ]
-    if not pd.isna(score["value_if_stays"]):
+    if score["value_if_stays"] is not None:
         money = {name: score[name] for name in ("value_if_stays", "value_at_risk")}
         lines.append(say("explained_value", lang, currency=currency, tier=score["value_tier"] or "-", **money))
     lines += ["", say("explained_why" if score["reasons"] else "explained_no_why", lang)]
@@ -98,7 +99,9 @@ def explain_text(found: Mapping[str, Any], currency: str, lang: Language) -> str
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else f"{value:,.2f}" if isinstance(value, float) else str(value).replace("T", " ")
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return "" if value is None else re.sub(r"^(\d{4}-\d\d-\d\d)T(\d\d:)", r"\1 \2", str(value))
 
 
 def _rendered(table: Table) -> str:

@@ -13,9 +13,11 @@ import pandas as pd
 
 from churnml.api.histories import AsOf, Engine, PathLike, refuse_to_overwrite, refuse_unbuilt
 from churnml.asof import parse_as_of
+from churnml.columns import CUSTOMER_ID
 from churnml.config import Config, ConfigLike, load_config
 from churnml.errors import ChurnmlError
 from churnml.evaluation.verdict import Verdict
+from churnml.population import at_risk
 from churnml.registry import champions, promotion
 from churnml.registry.record import Recorded, record
 from churnml.scoring.keep import keep_scores, kept_scores, write_scores
@@ -29,6 +31,8 @@ from churnml.training.data import gather
 from churnml.wording import Language
 
 ModelName = Literal["churn", "value"]
+
+_ANSWERS_ALIKE = ("observed_until", "settle_days")  # when outcomes are known, not what they are
 
 
 @dataclass(frozen=True)
@@ -238,7 +242,15 @@ def explain(config: ConfigLike, customer: str, as_of: AsOf, *, candidate: bool =
     models = _models(settings, candidate=candidate)
     with open_histories(settings) as histories:
         scores = _scored(histories, day, models, customers=[str(customer)])
-        return {"score": scores.iloc[0].to_dict(), "history": timeline(histories, str(customer), day)}
+        score = {name: _plain(value) for name, value in scores.iloc[0].to_dict().items()}
+        return {"score": score, "history": timeline(histories, str(customer), day)}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON knows it: null for what is not there, a date as text."""
+    if isinstance(value, pd.Timestamp):
+        return str(value.date())
+    return value if isinstance(value, list) or not pd.isna(value) else None
 
 
 def scores_at(histories: Histories, as_of: dt.date, *, progress: bool = False) -> pd.DataFrame:
@@ -246,18 +258,35 @@ def scores_at(histories: Histories, as_of: dt.date, *, progress: bool = False) -
     models = _models(histories.config)
     churn, value = models
     kept = kept_scores(histories.config, as_of, (churn.version, None if value is None else value.version))
-    if kept is None:
+    population = at_risk(histories, as_of).select(CUSTOMER_ID).to_pyarrow()[CUSTOMER_ID].to_pylist()
+    if kept is None or sorted(kept[CUSTOMER_ID]) != sorted(population):
         kept = _scored(histories, as_of, models, progress=progress)
         keep_scores(kept, histories.config)
     return kept
 
 
 def _models(config: Config, *, candidate: bool = False) -> tuple[Model, Model | None]:
-    churn = champions.load(config, "churn", candidate=candidate)
-    if config.tables.bills is None:
-        return Model(churn.bundle, churn.version), None
-    value = champions.load(config, "value", candidate=candidate)
-    return Model(churn.bundle, churn.version), Model(value.bundle, value.version)
+    churn = _model(config, "churn", candidate=candidate)
+    if not churn.bundle.facts["has_value"]:
+        return churn, None
+    return churn, _model(config, "value", candidate=candidate)
+
+
+def _model(config: Config, name: ModelName, *, candidate: bool) -> Model:
+    """Load a model, and refuse it where it answers another question than the configuration asks."""
+    loaded = champions.load(config, name, candidate=candidate)
+    section: Literal["label", "value"] = "label" if name == "churn" else "value"
+    asked, answered = getattr(config, section).model_dump(mode="json"), loaded.bundle.facts[section]
+    differs = [key for key in asked if asked[key] != answered.get(key) and key not in _ANSWERS_ALIKE]
+    if differs:
+        told = ", ".join(f"{section}.{key} was {answered.get(key)}, is {asked[key]}" for key in differs)
+        raise ChurnmlError(
+            f"version {loaded.version} of the {name} model was trained to answer another question ({told})",
+            "run churnml train CONFIG, or put the configuration back",
+            model=name,
+            version=loaded.version,
+        )
+    return Model(loaded.bundle, loaded.version)
 
 
 def _scored(

@@ -141,7 +141,8 @@ class _Drawn:
     def selected(self, rows: NDArray[Any], offer: NDArray[Any], control: NDArray[np.bool_]) -> None:
         self.arm[rows] = np.where(control, s.CONTROL, s.TREATED)
         self.reason[rows] = np.where(control, s.HELD_BACK, s.SELECTED)
-        self.propensity[rows] = treated_share(offer, control)
+        share = treated_share(offer, control)
+        self.propensity[rows] = np.where(share < 1, share, np.nan)  # without a control group nothing is random
         self.judged[rows] = self.given[rows] = offer
 
     def left_over(self, rows: NDArray[Any], profit: Matrix) -> None:

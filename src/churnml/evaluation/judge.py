@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,7 +79,8 @@ def judge(tested: pd.DataFrame, metrics: dict[str, Metric], *, seed: int = 0) ->
 
     point = measured(np.ones(len(observed)))
     drawn = pd.DataFrame([measured(weight) for weight in _resampled(tested, observed, seed)])
-    bounds = np.nanpercentile(drawn.to_numpy(), _INTERVAL, axis=0)
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # a figure that no draw has is nan
+        bounds = np.nanpercentile(drawn.to_numpy(), _INTERVAL, axis=0)
     rows = [
         {"model": model, "metric": metric, "slice": "all", "value": value, "low": low, "high": high}
         for ((model, metric), value), low, high in zip(point.items(), *bounds, strict=True)
@@ -98,18 +100,14 @@ def figure(evaluation: pd.DataFrame, metric: str, model: str = "model") -> Figur
 
 
 def _resampled(tested: pd.DataFrame, observed: Array, seed: int) -> Iterator[Array]:
-    """Yield weights: how often each row's customer was drawn; draws without both outcomes are drawn again."""
+    """Yield weights: how often each row's customer was drawn; draws of one outcome only are drawn again."""
     customers, everyone = pd.factorize(tested[CUSTOMER_ID])
     rng = np.random.default_rng(seed)
+    several = np.ptp(observed) > 0
     left = DRAWS
     while left:
         drawn = np.bincount(rng.integers(0, len(everyone), len(everyone)), minlength=len(everyone))
         weight = drawn[customers].astype(np.float64)
-        if len(np.unique(observed[weight > 0])) > 1:
+        if not several or np.ptp(observed[weight > 0]) > 0:
             left -= 1
             yield weight
-
-
-def both_outcomes(outcomes: Sequence[float] | Array) -> bool:
-    """Tell whether there are at least two different outcomes to tell apart."""
-    return len(np.unique(np.asarray(outcomes))) > 1

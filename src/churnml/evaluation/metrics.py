@@ -47,7 +47,8 @@ def normalised_gini(observed: Array, predicted: Array, weight: Array) -> float:
 def decile_mape(observed: Array, predicted: Array, weight: Array) -> float:
     """Return the mean absolute difference of realised and predicted value by decile, over the mean value."""
     gap, mass = _binned(_evenly(observed, predicted, weight) - predicted, predicted, weight)
-    return float(np.sum(np.abs(gap)) / np.sum(mass) / abs(np.average(observed, weights=weight)))
+    mean = abs(float(np.average(observed, weights=weight)))
+    return float(np.sum(np.abs(gap)) / np.sum(mass)) / mean if mean else float("nan")
 
 
 def _weighted(metric: Callable[..., Any], **more: Any) -> Metric:

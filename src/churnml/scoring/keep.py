@@ -43,10 +43,16 @@ def keep_scores(scores: pd.DataFrame, config: Config) -> None:
 
 
 def kept_scores(config: Config, as_of: dt.date, versions: tuple[int, int | None]) -> pd.DataFrame | None:
-    """Return the kept scores of a date; None where there are none by these versions and this configuration."""
+    """Return the kept scores of a date; None where there are none by these versions and this configuration.
+
+    Tables handed over as frames are no part of a configuration's hash, so nothing is taken from before for them.
+    """
     try:
         table = pq.read_table(_kept(config, as_of))
     except (OSError, pa.ArrowException):
+        return None
+    in_memory = any(source.data is not None for source in config.tables.given().values())
+    if in_memory or not table.num_rows or not table.schema.equals(SCHEMA):
         return None
     scores: pd.DataFrame = table.to_pandas(date_as_object=False)
     found = scores[["churn_model_version", "value_model_version"]].iloc[0].tolist()

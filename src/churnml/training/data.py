@@ -102,7 +102,21 @@ def gather(histories: Histories, given: Sequence[dt.date] = (), *, progress: boo
     data = TrainingData(frame, panel.features, churn, value, [finding.column or "" for finding in found])
     for role, dates in (("train", churn.train), ("test", churn.test)):
         _refuse_one_class(data.churn_rows(dates)[CHURNED], role, dates)
+    for role, dates in (("train", value.train), ("test", value.test)) if value else ():
+        _refuse_one_value(data.value_rows(dates)[VALUE], role, dates)
     return data
+
+
+def _refuse_one_value(value: pd.Series[float], role: str, dates: Sequence[dt.date]) -> None:
+    if value.max() > value.min():
+        return
+    raise ChurnmlError(
+        f"there is one value only: all {len(value):,} customers at the {role} dates ({dates[0]} to {dates[-1]}) bring"
+        f" {value.iloc[0]:g}",
+        "look at the amounts of bills and costs, or leave the table bills out",
+        column=VALUE,
+        rows=len(value),
+    )
 
 
 def _refuse_one_class(churned: pd.Series[int], role: str, dates: Sequence[dt.date]) -> None:

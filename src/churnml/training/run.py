@@ -129,6 +129,7 @@ def _facts(config: Config, data: TrainingData, now: dt.datetime, seed: int) -> d
         "seed": seed,
         "label": label.model_dump(mode="json"),
         "value": config.value.model_dump(mode="json"),
+        "has_value": data.value is not None,
         "features": sayings(data.features, last),
         "dtypes": {feature.name: feature.dtype for feature in data.features},
     }
