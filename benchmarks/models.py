@@ -85,7 +85,8 @@ def in_child(call: Callable[..., Any], *arguments: Any) -> Any:
 def told(evaluation: pd.DataFrame, model: str, metric: str) -> str:
     """Write a number with its interval."""
     rows = evaluation[(evaluation["model"] == model) & (evaluation["metric"] == metric)]
-    digits = 2 if metric == "top_decile_lift" else 4 if metric in ("auc", "log_loss") else 3
+    plain = metric.removesuffix("_gain")
+    digits = 2 if plain == "top_decile_lift" else 4 if plain in ("auc", "log_loss") else 3
     value, low, high = (f"{number:.{digits}f}" for number in rows.iloc[0][["value", "low", "high"]])
     return f"{value} ({low} to {high})"
 
