@@ -68,7 +68,8 @@ class ModelColumns:
 
     def _codes(self, name: str, column: pd.Series[Any]) -> Matrix:
         levels = self.levels[name]
-        codes = pd.Categorical(column.astype("str"), categories=pd.Index(levels, dtype="str")).codes.astype(np.float64)
+        values = pd.Index(column.astype("str"))
+        codes = np.asarray(pd.Index(levels, dtype="str").get_indexer(values), dtype=np.float64)
         codes[codes < 0] = len(levels)
         codes[column.isna().to_numpy(dtype=bool)] = np.nan
         return np.asarray(codes)
