@@ -44,7 +44,8 @@ def check_everyone(people, excluded, configured, got):
         told = not pd.isna(row["expected_profit"])
         assert row["churn_probability"] == person["churn_probability"]
         assert (row["customer_id"] in excluded) == (row["arm"] == "excluded")
-        assert pd.isna(row["propensity"]) == (row["arm"] in ("excluded", "not_selected"))
+        drawn = configured["control_share"] > 0 or row["reason"] == "explore"
+        assert pd.notna(row["propensity"]) == (drawn and row["arm"] in ("treated", "control"))
         assert pd.isna(row["offer_id"]) == pd.isna(row["channel"])
         assert (row["uplift_source"] == "assumed") == told == (not pd.isna(row["uplift"]))
         if row["arm"] == "excluded":
@@ -82,7 +83,8 @@ def check_chances(people, excluded, configured, selected, explored):
         cell = [row for row in selected if row["offer_id"] == offer["id"]]
         control = [row for row in cell if row["arm"] == "control"]
         assert len(control) == oracle.rounded_up(configured["control_share"], len(cell))
-        assert all(row["propensity"] == pytest.approx(1 - len(control) / len(cell)) for row in cell)
+        if configured["control_share"]:
+            assert all(row["propensity"] == pytest.approx(1 - len(control) / len(cell)) for row in cell)
 
 
 def check_best(people, excluded, configured, selected, explored):
@@ -325,7 +327,7 @@ def test_what_exploring_uses_is_gone_and_who_would_pass_a_limit_is_a_control():
 def test_nobody_but_the_explored_is_a_control_without_a_control_share():
     got = drawn_up(mixed_people(20), {"control_share": 0, "capacity": {"phone": 3, "sms": 4}, "budget": 46.5})
     assert got["arm"].value_counts().to_dict() == {"not_selected": 14, "treated": 6}
-    assert set(got["propensity"].dropna()) == {1.0}
+    assert got["propensity"].isna().all()
 
 
 def test_the_same_seed_gives_the_same_assignments_whatever_the_order_of_rows():
