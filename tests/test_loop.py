@@ -1,8 +1,10 @@
 """Train, gate, score, list: on a simulated operator, through the functions that users call."""
 
+import contextlib
 import datetime as dt
 import json
 import re
+import shutil
 
 import numpy as np
 import oracle
@@ -16,7 +18,7 @@ from churnml.config import Tracking, Training, load_config
 from churnml.evaluation.judge import judge
 from churnml.evaluation.metrics import CHURN_METRICS, VALUE_METRICS
 from churnml.models.bundle import Bundle
-from churnml.registry import champions, promotion
+from churnml.registry import champions, promotion, store
 from churnml.registry.record import record
 from churnml.scoring.reasons import readable
 from churnml.scoring.score import SCHEMA
@@ -356,12 +358,38 @@ def test_what_cannot_be_registered_is_kept_and_registered_later(operator, tmp_pa
     with pytest.raises(churnml.ChurnmlError, match=r"what was trained is kept in .*trained.*--resume registers it"):
         churnml.train(down)
     (kept,) = (down.state_folder / "trained").iterdir()
+    copy = kept.with_name(f"{kept.name}-again")
+    shutil.copytree(kept, copy)
     up = down.model_copy(update={"tracking": Tracking(uri=f"sqlite:///{tmp_path}/mlflow.db")})
+    other = up.model_copy(update={"label": up.label.model_copy(update={"lead_days": 0})})
+    with pytest.raises(
+        churnml.ChurnmlError, match=r"answers another question than is asked now \(label\.lead_days was 14"
+    ):
+        churnml.train(other, resume=True)
+    with pytest.raises(churnml.ChurnmlError, match="an earlier training has its dates"):
+        churnml.train(up, AS_OF, resume=True)
     report = churnml.train(up, resume=True)
     assert set(report.models) == {"churn", "value"}
-    assert not kept.exists()
+    assert not copy.exists()
+    with record_of_later_training(up, "churn"), pytest.raises(churnml.ChurnmlError, match="is older than version 1 of"):
+        churnml.train(up, resume=True)
+    shutil.rmtree(kept)
     with pytest.raises(churnml.ChurnmlError, match="no training waits"):
         churnml.train(up, resume=True)
+
+
+@contextlib.contextmanager
+def record_of_later_training(config, model):
+    """Let the first version of a model be one that was trained in the year 2100."""
+    with store.opened(config) as opened:
+        opened.client.set_model_version_tag(f"{config.project}-{model}", "1", "trained_at", "2100-01-01T00:00:00+00:00")
+    yield
+
+
+def test_what_could_not_be_registered_anyhow_is_told_before_training(operator):
+    nameless = operator.model_copy(update={"project": "a/b"})
+    with pytest.raises(churnml.ChurnmlError, match="cannot name a model"):
+        churnml.train(nameless, "1999-01-01")
 
 
 def test_a_score_before_any_training_is_refused(operator, tmp_path):

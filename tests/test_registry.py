@@ -111,7 +111,7 @@ def trained(folder, training_id="first", *, gates=(GOOD,), models=("churn",), we
         facts = {
             "parameters": {"rounds": 20, "rate": 0.1, "monotone": None},
             "metrics": {"auc": 0.8, "lift_10": 3, "unknown": None},
-            "tags": {"training_id": training_id, "panel_hash": "abc"},
+            "tags": {"training_id": training_id, "panel_hash": "abc", "config_hash": "cafe"},
             "columns": COLUMNS,
             "outputs": {"churn_probability": "float64"},
         }
@@ -161,7 +161,7 @@ def test_a_run_has_all_that_was_handed_over_and_a_version_its_verdict_from_the_s
     for tags in (run.data.tags, version.tags):
         assert Verdict.from_dict(json.loads(tags["verdict"])) == Verdict("churn", (GOOD,))
         assert tags["passed"] == "yes"
-        assert tags["config_hash"] == config.hash
+        assert tags["config_hash"] == "cafe"  # of the training, whatever the configuration is by now
         assert tags["panel_hash"] == "abc"
         assert tags["training_id"] == "first"
         assert tags["recorded_by"]
@@ -358,9 +358,10 @@ def test_only_a_passing_verdict_makes_a_champion(stocked):
         ('{"model": "churn", "passed": true, "gates": []}', "a verdict that cannot be read"),
         (json.dumps(Verdict("value", (GOOD,)).to_dict()), r"the verdict of another model \(value\)"),
         (json.dumps(Verdict("churn", ()).to_dict()), "no gate was asked"),
+        (json.dumps(Verdict("churn", (GOOD, GOOD)).to_dict()), "or its verdict are not those that were recorded"),
     ],
 )
-def test_a_version_whose_verdict_is_not_there_does_not_pass_by_any_door(stocked, text, message):
+def test_a_version_whose_verdict_is_not_the_recorded_one_does_not_pass_by_any_door(stocked, text, message):
     with store.opened(stocked) as opened:
         if text is None:
             opened.client.delete_model_version_tag("demo-churn", "3", "verdict")
@@ -507,13 +508,27 @@ def test_a_champion_whose_files_are_damaged_or_missing_is_told(config, tmp_path)
     [file] = (config.folder / "mlartifacts").rglob("bundle.json")
     content = file.read_text()
     file.write_text(content + " ")
-    with pytest.raises(ChurnmlError, match=r"version 1 of the churn model are not those that were recorded.*rollback"):
+    with pytest.raises(ChurnmlError, match=r"version 1 .* or its verdict are not those that were recorded.*rollback"):
         champions.load(config, "churn")
     file.write_text(content)
     assert champions.load(config, "churn").version == 1
     shutil.rmtree(file.parent)
-    with pytest.raises(ChurnmlError, match="the files of version 1 of the churn model are missing"):
-        champions.load(config, "churn")
+    for door in (champions.load, promotion.promote):
+        with pytest.raises(ChurnmlError, match="the files of version 1 of the churn model are missing"):
+            door(config, "churn")
+
+
+def test_a_store_that_was_moved_with_its_artefacts_still_scores(config, tmp_path):
+    recorded(config, tmp_path, "a")
+    promotion.promote(config, "churn")
+    config.folder.rename(tmp_path / "moved")
+    moved = config.model_copy(update={"folder": tmp_path / "moved"})
+    assert champions.load(moved, "churn").version == 1
+    assert recorded(moved, tmp_path, "b") == 2
+    assert champions.load(moved, "churn", candidate=True).version == 2
+    (tmp_path / "moved").rename(tmp_path / "again")
+    again = config.model_copy(update={"folder": tmp_path / "again"})
+    assert [champions.load(again, "churn", candidate=newest).version for newest in (False, True)] == [1, 2]
 
 
 # Where the store is, and what goes wrong with it

@@ -1,4 +1,4 @@
-"""The one error for what a user can mend."""
+"""The one error for what a user can mend, and the one warning for what a user should know."""
 
 from __future__ import annotations
 
@@ -23,3 +23,7 @@ class ChurnmlError(Exception):
         self.remedy = " ".join(remedy.split())
         self.details = details
         super().__init__(f"{self.problem}: {self.remedy}" if self.remedy else self.problem)
+
+
+class ChurnmlWarning(UserWarning):
+    """Say what a user should know before relying on a result."""

@@ -8,8 +8,7 @@ from churnml.api.histories import AsOf, PathLike, refuse_unbuilt
 from churnml.api.models import scores_at
 from churnml.asof import parse_as_of
 from churnml.campaigns.export import export_assignments, export_campaign
-from churnml.campaigns.opening import Opened, open_campaign
-from churnml.campaigns.store import require_new_name
+from churnml.campaigns.opening import Opened, open_campaign, planned
 from churnml.config import ConfigLike, load_config
 from churnml.tables.histories import open_histories
 from churnml.tiering.spend import monthly_spend_at
@@ -56,7 +55,7 @@ def campaign_open(
     """
     settings = load_config(config)
     refuse_unbuilt(settings)
-    require_new_name(settings, name)
+    planned(settings, name, budget=budget, seed=seed)  # before what takes long
     day = parse_as_of(as_of)
     with open_histories(settings, progress=progress) as histories:
         scores = scores_at(histories, day, progress=progress)

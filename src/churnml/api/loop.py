@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +83,18 @@ def demo(
         If the folder holds something, or there are too few customers to train at all.
     """
     folder = Path(out)
+    there = folder.exists()
     simulate(folder, customers=customers, seed=seed, progress=progress)
+    try:
+        return _shown(folder, seed=seed, lang=lang, progress=progress)
+    except BaseException:  # nothing half-done: an interrupted demonstration can be made again
+        shutil.rmtree(folder, ignore_errors=True)
+        if there:
+            folder.mkdir(exist_ok=True)
+        raise
+
+
+def _shown(folder: Path, *, seed: int, lang: Language, progress: bool) -> Demo:
     config = load_config(folder / "churnml.yaml")
     trained = train(config, seed=seed, progress=progress)
     with open_histories(config) as histories:

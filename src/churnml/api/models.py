@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,11 +16,12 @@ from churnml.api.histories import AsOf, Engine, PathLike, refuse_to_overwrite, r
 from churnml.asof import parse_as_of
 from churnml.columns import CUSTOMER_ID
 from churnml.config import Config, ConfigLike, load_config
-from churnml.errors import ChurnmlError
+from churnml.errors import ChurnmlError, ChurnmlWarning
 from churnml.evaluation.verdict import Verdict
+from churnml.models.bundle import Bundle
 from churnml.population import at_risk
 from churnml.registry import champions, promotion
-from churnml.registry.record import Recorded, record
+from churnml.registry.record import Recorded, record, require_recordable, trained_since
 from churnml.scoring.keep import keep_scores, kept_scores, write_scores
 from churnml.scoring.score import Model, score_panel
 from churnml.scoring.timeline import timeline
@@ -31,7 +33,9 @@ from churnml.training.data import gather
 from churnml.wording import Language
 
 ModelName = Literal["churn", "value"]
+NAMES: tuple[ModelName, ...] = ("churn", "value")
 
+_SILENCE = 31  # days: bills come once a month
 _ANSWERS_ALIKE = ("observed_until", "settle_days")  # when outcomes are known, not what they are
 
 
@@ -130,12 +134,38 @@ def train(
     settings = load_config(config)
     refuse_unbuilt(settings)
     dates = [parse_as_of(as_of)] if isinstance(as_of, str | dt.date) else [parse_as_of(day) for day in as_of]
+    require_recordable(settings)
     if resume:
-        return TrainReport(_register(settings, run.unregistered(settings)), None)
+        return TrainReport(_register(settings, _waiting(settings, dates)), None)
     with open_histories(settings, progress=progress) as histories:
         data = gather(histories, dates, progress=progress)
     training = run.run(settings, data, seed=seed, progress=progress)
     return TrainReport(_register(settings, training.folder), training)
+
+
+def _waiting(config: Config, dates: list[dt.date]) -> Path:
+    """Return the training to register, unless it is none that should score from now on."""
+    if dates:
+        raise ChurnmlError("an earlier training has its dates", "leave --as-of out, or --resume")
+    folder = run.unregistered(config)
+    for name in (name for name in NAMES if (folder / name).is_dir()):
+        facts = Bundle.load(folder / name / "model").facts
+        differs = _differences(config, name, facts)
+        if differs:
+            raise ChurnmlError(
+                f"the training in {folder} answers another question than is asked now ({differs})",
+                "put the configuration back, or remove that folder",
+                file=str(folder),
+            )
+        newer = trained_since(config, name, dt.datetime.fromisoformat(facts["trained_at"]))
+        if newer is not None:
+            raise ChurnmlError(
+                f"the training in {folder} is older than version {newer} of the {name} model, which is registered",
+                "remove that folder",
+                file=str(folder),
+                version=newer,
+            )
+    return folder
 
 
 def _register(config: Config, folder: Path) -> dict[str, ModelReport]:
@@ -204,10 +234,10 @@ def score(
     models = _models(settings, candidate=candidate)
     with open_histories(settings, progress=progress) as histories:
         scores = _scored(histories, parse_as_of(as_of), models, progress=progress)
-    if out is not None:
-        write_scores(scores, settings, Path(out))
     if not candidate:
         keep_scores(scores, settings)
+    if out is not None:
+        write_scores(scores, settings, Path(out))
     return scores
 
 
@@ -275,18 +305,23 @@ def _models(config: Config, *, candidate: bool = False) -> tuple[Model, Model | 
 def _model(config: Config, name: ModelName, *, candidate: bool) -> Model:
     """Load a model, and refuse it where it answers another question than the configuration asks."""
     loaded = champions.load(config, name, candidate=candidate)
-    section: Literal["label", "value"] = "label" if name == "churn" else "value"
-    asked, answered = getattr(config, section).model_dump(mode="json"), loaded.bundle.facts[section]
-    differs = [key for key in asked if asked[key] != answered.get(key) and key not in _ANSWERS_ALIKE]
+    differs = _differences(config, name, loaded.bundle.facts)
     if differs:
-        told = ", ".join(f"{section}.{key} was {answered.get(key)}, is {asked[key]}" for key in differs)
         raise ChurnmlError(
-            f"version {loaded.version} of the {name} model was trained to answer another question ({told})",
+            f"version {loaded.version} of the {name} model was trained to answer another question ({differs})",
             "run churnml train CONFIG, or put the configuration back",
             model=name,
             version=loaded.version,
         )
     return Model(loaded.bundle, loaded.version)
+
+
+def _differences(config: Config, name: ModelName, facts: Mapping[str, Any]) -> str:
+    """Return what a model was asked otherwise than the configuration asks now; empty where nothing."""
+    section: Literal["label", "value"] = "label" if name == "churn" else "value"
+    asked, answered = getattr(config, section).model_dump(mode="json"), facts[section]
+    differs = [key for key in asked if asked[key] != answered.get(key) and key not in _ANSWERS_ALIKE]
+    return ", ".join(f"{section}.{key} was {answered.get(key)}, is {asked[key]}" for key in differs)
 
 
 def _scored(
@@ -297,6 +332,7 @@ def _scored(
     customers: list[str] | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
+    _warn_of_silence(histories, as_of)
     panel = Panel(histories, [as_of], also=[QUARTER]).to_pandas(progress=progress)
     scores = score_panel(panel, histories.config, *models, only=customers, progress=progress)
     if customers and scores.empty:
@@ -307,6 +343,16 @@ def _scored(
             date=str(as_of),
         )
     return scores
+
+
+def _warn_of_silence(histories: Histories, as_of: dt.date) -> None:
+    """Warn of a date that lies so long after the last row that everyone seems to have fallen silent."""
+    told = {table: moment for table in ("usage", "bills") if (moment := histories.last_event(table)) is not None}
+    latest = max(told.values(), default=None)
+    days = 0 if latest is None else (as_of - latest.date()).days
+    if latest is not None and days > _SILENCE:
+        last = f"the last row of {' and '.join(told)} is of {latest:%Y-%m-%d}, {days} days before {as_of}"
+        warnings.warn(ChurnmlWarning(f"{last}: customers seem to have fallen silent who have not"), stacklevel=4)
 
 
 def promote(

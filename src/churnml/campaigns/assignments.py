@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from churnml.campaigns import schema as s
 from churnml.campaigns.arms import held_back, treated_share
 from churnml.campaigns.exploring import explore
-from churnml.campaigns.limits import NOTHING, counts_of, limits_of
+from churnml.campaigns.limits import NOTHING, Limit, counts_of, limits_of
 from churnml.campaigns.offers import Matrix, expected, usable_offers
 from churnml.campaigns.selection import select
 from churnml.columns import CHURN_PROBABILITY, CUSTOMER_ID, VALUE_TIER
@@ -70,9 +70,7 @@ def draw_up(
     ChurnmlError
         If offers, shares or limits cannot be used.
     """
-    offers = usable_offers(campaign)
-    _check(campaign.control_share, seed)
-    limits = limits_of(offers, campaign.capacity, campaign.budget)
+    offers, limits = means(campaign, seed)
     exploring, ties, holding = map(np.random.default_rng, np.random.SeedSequence([seed, as_of.toordinal()]).spawn(3))
     rows = scores.sort_values(CUSTOMER_ID, ignore_index=True)
     uplift, profit = expected(rows, monthly_spend, offers)
@@ -93,6 +91,19 @@ def draw_up(
     drawn.left_over(rest[chosen == NOTHING], profit)
     drawn.excluded(np.flatnonzero(~pd.isna(reason)), reason)
     return _sorted(drawn.assignments(rows, uplift, profit).assign(**{s.CAMPAIGN_ID: name}))
+
+
+def means(campaign: Campaign, seed: int) -> tuple[tuple[Offer, ...], tuple[Limit, ...]]:
+    """Return what a campaign has to offer, and what it may use.
+
+    Raises
+    ------
+    ChurnmlError
+        If offers, shares, limits or the seed cannot be used.
+    """
+    _check(campaign.control_share, seed)
+    offers = usable_offers(campaign)
+    return offers, limits_of(offers, campaign.capacity, campaign.budget)
 
 
 def summary_of(assignments: pd.DataFrame, offers: Sequence[Offer]) -> dict[str, int | float]:

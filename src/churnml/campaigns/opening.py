@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from churnml.campaigns.assignments import draw_up, summary_of
+from churnml.campaigns.assignments import draw_up, means, summary_of
 from churnml.campaigns.eligibility import exclusions
 from churnml.campaigns.store import CampaignRecord, keep, require_new_name
 from churnml.columns import AS_OF, CHURN_PROBABILITY, CUSTOMER_ID, VALUE_IF_STAYS
-from churnml.errors import ChurnmlError
+from churnml.config import Campaign, Config
+from churnml.errors import ChurnmlError, ChurnmlWarning
 from churnml.scoring.score import SCHEMA as SCORES
 from churnml.tables.histories import Histories
 
@@ -76,11 +78,8 @@ def open_campaign(
         cannot be used.
     """
     config = histories.config
-    require_new_name(config, name)
+    settings = planned(config, name, budget=budget, seed=seed)
     _check(scores, as_of)
-    settings = config.campaign
-    if budget is not None:
-        settings = settings.model_copy(update={"budget": float(budget)})
     excluded = exclusions(histories, scores, as_of)
     assignments = draw_up(scores, monthly_spend, excluded, settings, name=name, as_of=as_of, seed=seed)
     summary = summary_of(assignments, settings.offers)
@@ -97,6 +96,29 @@ def open_campaign(
     )
     keep(config, record, assignments, scores)
     return Opened(assignments, summary)
+
+
+def planned(config: Config, name: str, *, budget: float | None = None, seed: int = 0) -> Campaign:
+    """Return how a campaign is to be drawn up, once it is sure that it can be.
+
+    Warns of a capacity for a channel that no offer has: it limits nothing.
+
+    Raises
+    ------
+    ChurnmlError
+        If the name cannot be used, or offers, limits and shares.
+    """
+    require_new_name(config, name)
+    campaign = config.campaign
+    if budget is not None:
+        campaign = campaign.model_copy(update={"budget": float(budget)})
+    offers, _ = means(campaign, seed)
+    channels = dict.fromkeys(offer.channel for offer in offers)
+    for channel in campaign.capacity:
+        if channel not in channels:
+            told = f"campaign.capacity.{channel} limits nothing: the offers go by {', '.join(channels)}"
+            warnings.warn(ChurnmlWarning(told), stacklevel=3)
+    return campaign
 
 
 def _check(scores: pd.DataFrame, as_of: dt.date) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,7 +17,7 @@ from churnml.cli.campaigns import campaign
 from churnml.cli.histories import catalog, check, features, init, simulate
 from churnml.cli.loop import demo
 from churnml.cli.models import explain, promote, rollback, score, train
-from churnml.errors import ChurnmlError
+from churnml.errors import ChurnmlError, ChurnmlWarning
 
 DONE, FAILED, MENDABLE = 0, 1, 2
 
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if getattr(sys, stream) is None:  # closed by whoever started us
             setattr(sys, stream, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the process lives
     signal.signal(signal.SIGTERM, _interrupt)
+    warnings.showwarning = _note
     try:
         churnml.main(given, prog_name="churnml", standalone_mode=False)
         sys.stdout.flush()
@@ -54,6 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _interrupt(_signal: int, _frame: Any) -> NoReturn:
     raise KeyboardInterrupt
+
+
+def _note(message: Warning | str, *_: Any, **__: Any) -> None:
+    if isinstance(message, ChurnmlWarning):
+        click.echo(f"note: {message}", err=True)
 
 
 def _help_of(error: click.ClickException) -> str:

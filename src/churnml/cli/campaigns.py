@@ -39,6 +39,8 @@ def open_(config: str, as_of: str, lang: Language, as_json: bool, **arguments: A
 
     opened = campaigns.campaign_open(settings, as_of=day, **arguments, progress=True)
     text = say("opened", lang, **opened.summary, currency=settings.currency)
+    if not opened.summary["treated"]:
+        text += f"\n{say('report_no_treated', lang)}"
     show(opened.summary, text, as_json=as_json)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -12,10 +11,9 @@ from churnml.config import Config
 from churnml.errors import ChurnmlError
 from churnml.evaluation.verdict import Verdict
 from churnml.files import scratch_folder
-from churnml.registry.handed import digest
+from churnml.registry.intact import intact_folder
 from churnml.registry.names import champion_of, refusals, registered, registered_name, verdict_of, versions_of
-from churnml.registry.record import DIGEST_TAG
-from churnml.registry.store import Store, local_path, opened
+from churnml.registry.store import Store, opened
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -73,7 +71,7 @@ def load(config: Config, model: str, *, candidate: bool = False) -> Loaded:
     with scratch_folder() as scratch:
         with opened(config) as store:
             version, verdict = _chosen(store, name, model, candidate)
-            folder = _whole(store, version, model, scratch)
+            folder = intact_folder(store, version, model, scratch)
         trained_at = dt.datetime.fromtimestamp(version.creation_timestamp / 1000, ZoneInfo(config.timezone))
         return Loaded(int(version.version), Bundle.load(folder), verdict, trained_at)
 
@@ -123,30 +121,4 @@ def _no_champion(newest: ModelVersion, model: str) -> ChurnmlError:
         model=model,
         version=number,
         gates=[gate.name for gate in verdict.refusing],
-    )
-
-
-def _whole(store: Store, version: ModelVersion, model: str, scratch: Path) -> Path:
-    """Return a folder with the model's files, exactly those that were recorded."""
-    source = f"{store.client.get_model_version_download_uri(version.name, version.version)}/data/model"
-    folder = local_path(source) or _downloaded(store, source, scratch)
-    if not folder.is_dir():
-        raise _unusable(version, model, f"are missing ({folder} does not exist)")
-    if digest(folder) != version.tags.get(DIGEST_TAG):
-        raise _unusable(version, model, f"are not those that were recorded ({folder})")
-    return folder
-
-
-def _downloaded(store: Store, source: str, scratch: Path) -> Path:
-    from mlflow import artifacts
-
-    return Path(artifacts.download_artifacts(source, dst_path=str(scratch), tracking_uri=store.address.uri))
-
-
-def _unusable(version: ModelVersion, model: str, why: str) -> ChurnmlError:
-    return ChurnmlError(
-        f"the files of version {version.version} of the {model} model {why}",
-        f"put them back from a backup, go back with churnml rollback CONFIG {model}, or train again",
-        model=model,
-        version=int(version.version),
     )

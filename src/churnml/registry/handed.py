@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,15 +85,6 @@ def read_handed(folder: Path) -> Handed:
     if not outputs or not {*columns.values(), *outputs.values()} <= set(get_args(Dtype)):
         raise _damaged(folder / "facts.json", f"has columns of other types than {', '.join(get_args(Dtype))}")
     return Handed(folder.name, folder, verdict, _part(facts, "parameters", folder), metrics, tags, columns, outputs)
-
-
-def digest(folder: Path) -> str:
-    """Return the SHA-256 of a folder's files and their names, as hexadecimal text."""
-    found = hashlib.sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        content = hashlib.sha256(file.read_bytes()).hexdigest()
-        found.update(f"{file.relative_to(folder).as_posix()} {content}\n".encode())
-    return found.hexdigest()
 
 
 def _json(path: Path) -> Any:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from churnml.config import Config
 from churnml.errors import ChurnmlError
+from churnml.files import scratch_folder
+from churnml.registry.intact import intact_folder
 from churnml.registry.names import CHAMPION, champion_of, refusals, registered, registered_name, verdict_of, versions_of
 from churnml.registry.record import now, user
 from churnml.registry.store import Store, opened
@@ -231,6 +233,8 @@ def _carried_out(store: Store, state: _State, asked: Promotion, before: list[int
             version=asked.version,
             gates=[gate.name for gate in verdict.refusing],
         )
+    with scratch_folder() as scratch:
+        intact_folder(store, found, asked.model, scratch)
     if asked.changed:
         # first the history, so that a champion never lacks the one before
         event = asdict(asked) | {"why": asked.why and asked.why[:_LONGEST], "before": before[-_KEPT:]}

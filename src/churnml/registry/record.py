@@ -16,7 +16,9 @@ from zoneinfo import ZoneInfo
 from churnml.config import Config
 from churnml.errors import ChurnmlError
 from churnml.files import scratch_folder
-from churnml.registry.handed import Handed, digest, read_handed
+from churnml.registry.address import address_of
+from churnml.registry.handed import Handed, read_handed
+from churnml.registry.intact import DIGEST_TAG, digest
 from churnml.registry.names import MODELS, VERDICT_TAG, registered, registered_name, versions_of
 from churnml.registry.store import Store, experiment_id, opened
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run
     from mlflow.models.signature import ModelSignature
 
-DIGEST_TAG = "model_digest"
 _NEEDED = ("churnml", "lightgbm", "numpy", "pandas", "scikit-learn")
 _TYPES = {"int64": "long", "float64": "double", "string": "string", "boolean": "boolean", "timestamp": "datetime"}
 
@@ -73,6 +74,48 @@ def record(config: Config, folder: Path) -> dict[str, Recorded]:
         return {one.model: _recorded(store, config, one) for one in handed}
 
 
+def require_recordable(config: Config) -> None:
+    """Raise where it is plain before any training that it could not be recorded.
+
+    A server that does not answer is no reason: what is trained meanwhile is kept.
+
+    Raises
+    ------
+    ChurnmlError
+        If the project's name or the address cannot be used, or a store on this machine is damaged or of another version
+        of MLflow.
+    """
+    registered_name(config, MODELS[0])
+    address = address_of(config)
+    if address.database and address.database.exists():
+        with opened(config):
+            pass
+
+
+def trained_since(config: Config, model: str, moment: dt.datetime) -> int | None:
+    """Return the newest version of a model that was trained after a moment, or None where there is none.
+
+    Parameters
+    ----------
+    config : Config
+        Names the project and the store.
+    model : str
+        ``churn`` or ``value``.
+    moment : datetime
+        With its zone.
+
+    Returns
+    -------
+    int or None
+        The version.
+    """
+    with opened(config) as store:
+        versions = versions_of(store, registered_name(config, model))
+    trained = {number: version.tags.get("trained_at") for number, version in versions.items()}
+    later = [number for number, at in trained.items() if at and dt.datetime.fromisoformat(at) > moment]
+    return max(later, default=None)
+
+
 def user() -> str:
     """Return the name of the operating system's user, or ``unknown``."""
     try:
@@ -108,11 +151,11 @@ def _recorded(store: Store, config: Config, handed: Handed) -> Recorded:
 
 
 def _provenance(config: Config, handed: Handed) -> dict[str, str]:
+    verdict = json.dumps(handed.verdict.to_dict(), ensure_ascii=False)
     return handed.tags | {
-        VERDICT_TAG: json.dumps(handed.verdict.to_dict(), ensure_ascii=False),
+        VERDICT_TAG: verdict,
         "passed": "yes" if handed.verdict.passed else "no",
-        "config_hash": config.hash,
-        DIGEST_TAG: digest(handed.folder / "model"),
+        DIGEST_TAG: digest(handed.folder / "model", verdict),
         "recorded_by": user(),
         "recorded_at": now(config),
     }

@@ -90,6 +90,9 @@ def _settings(address: Address) -> dict[str, str]:
 def experiment_id(store: Store, name: str) -> str:
     """Return the id of an experiment, which is made where it is not there.
 
+    MLflow cannot change where the artefacts of an experiment lie. Where a store was moved, its experiment gets the old
+    place as part of its name, and a new one is made.
+
     Parameters
     ----------
     store : Store
@@ -125,8 +128,11 @@ def experiment_id(store: Store, name: str) -> str:
             "tracking.experiment",
             experiment=name,
         )
-    place = local_path(found.artifact_location)
-    if place and not store.address.is_server and place != store.address.artifacts and not place.is_dir():
+    place, home = local_path(found.artifact_location), store.address.artifacts
+    if place and not store.address.is_server and place != home and not place.is_dir():
+        if home and home.is_dir() and home.name == place.name:  # the store was moved, and its artefacts with it
+            store.client.rename_experiment(found.experiment_id, f"{name} ({place})")
+            return experiment_id(store, name)
         raise ChurnmlError(
             f"the artefacts of the experiment {name} lie in {place}, which does not exist",
             "put the folder back, or name another tracking.experiment",

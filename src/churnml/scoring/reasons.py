@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from churnml.feature_extraction.declare import Feature
 from churnml.models.churn import ChurnClassifier
@@ -67,9 +68,10 @@ def reasons(
     Returns
     -------
     list of list of dict
-        For each row, the themes that add most to the log-odds, largest first, each only where it adds: ``code`` (the
-        theme), ``feature`` (of the theme's, the one that adds most), ``value`` (a number; null for text and for
-        nothing), ``effect`` (what the theme adds, log-odds), ``text_en``, ``text_zh``.
+        For each row, the themes that add most to the log-odds, largest first, each only where it adds and has something
+        to tell: ``code`` (the theme), ``feature`` (of the theme's that are not as usual, the one that adds most),
+        ``value`` (a number; null for text and for nothing), ``effect`` (what the theme adds, log-odds), ``text_en``,
+        ``text_zh``.
     """
     added = model.contributions(rows)
     names_read = [str(name) for name in added]
@@ -79,10 +81,12 @@ def reasons(
         for theme in dict.fromkeys(known[name]["theme"] for name in names_read)
     }
     effects = np.column_stack([added[names].to_numpy().sum(axis=1) for names in themes.values()])
-    leading = np.column_stack([added[names].to_numpy().argmax(axis=1) for names in themes.values()])
+    telling = np.column_stack([added[name].to_numpy() * _tells(rows[name], known[name]) for name in names_read])
+    places = [[names_read.index(name) for name in names] for names in themes.values()]
+    leading = np.column_stack([np.array(own)[telling[:, own].argmax(axis=1)] for own in places])
+    effects[np.take_along_axis(telling, leading, axis=1) <= 0] = 0  # a theme with nothing unusual to say
     order = np.argsort(-effects, axis=1, kind="stable")[:, :MOST]
-    names_of = list(themes.values())
-    columns = {name: rows[name].astype(object).tolist() for name in added}
+    columns = {name: rows[name].astype(object).tolist() for name in names_read}
     found: list[list[dict[str, Any]]] = []
     for row, best in enumerate(order):
         found.append([])
@@ -90,9 +94,21 @@ def reasons(
             effect = float(effects[row, theme])
             if effect < _LEAST:
                 break
-            saying = known[names_of[theme][leading[row, theme]]]
-            found[-1].append(_reason(saying, columns[saying["feature"]][row], effect))
+            name = names_read[leading[row, theme]]
+            found[-1].append(_reason(known[name], columns[name][row], effect))
     return found
+
+
+def _tells(column: pd.Series[Any], saying: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Return where a value would not be written as the usual one is."""
+    if saying["usual"] is None:
+        return np.ones(len(column), dtype=bool)
+    numbers = column.to_numpy(dtype=float, na_value=np.nan)
+    usual = float(saying["usual"])
+    near = np.flatnonzero(np.abs(numbers - usual) <= abs(usual) / 50)  # more cannot be alike in three digits
+    tells = np.ones(len(column), dtype=bool)
+    tells[near] = [readable(number) != readable(usual) for number in numbers[near].tolist()]
+    return tells
 
 
 def _reason(saying: Mapping[str, Any], value: Any, effect: float) -> dict[str, Any]:
