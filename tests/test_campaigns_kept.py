@@ -25,7 +25,7 @@ DAY = dt.timedelta(days=1)
 PEOPLE = [customer(number, probability=0.2 + number / 100, value=1_000.0 + number) for number in range(12)]
 LISTED = [
     *("rank", "assignment_id", "customer_id", "key_account", "value_tier", "segment", "offer_id", "channel"),
-    *("churn_probability", "value_at_risk", "expected_profit", "reasons", "account_manager"),
+    *("churn_probability", "risk_band", "value_at_risk", "expected_profit", "reasons", "account_manager"),
 ]
 
 

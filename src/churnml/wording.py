@@ -11,16 +11,16 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "decides_by_value": (
         "by itself it tells who leaves (AUC {auc:.3f} out of fold at {as_of}): it was probably made from the outcome; "
         "leave it out, or give its versions with known_at",
-        "仅凭此列就能判断谁会离网（{as_of} 折外AUC {auc:.3f}）：很可能由结果生成，请去掉该列，或提供带 known_at 的各个版本",
+        "仅凭此列就能判断谁会流失（{as_of} 折外AUC {auc:.3f}）：很可能由结果生成，请去掉该列，或提供带 known_at 的各个版本",
     ),
     "decides_by_null": (
         "whether it is empty tells who leaves (AUC {auc:.3f} at {as_of}): it was probably filled in afterwards; "
         "leave it out, or give its versions with known_at",
-        "仅凭此列是否为空就能判断谁会离网（{as_of} AUC {auc:.3f}）：很可能事后填写，请去掉该列，或提供带 known_at 的各个版本",
+        "仅凭此列是否为空就能判断谁会流失（{as_of} AUC {auc:.3f}）：很可能事后填写，请去掉该列，或提供带 known_at 的各个版本",
     ),
     "not_judged": (
         "no date has {needed} churners and as many who stay, so columns that give the outcome away could not be looked for",
-        "没有任何日期同时具备{needed}个离网客户和同样多的在网客户，无法检查泄露结果的列",
+        "没有任何日期同时具备{needed}个流失客户和同样多的在网客户，无法检查泄露结果的列",
     ),
     "not_there": (
         "personal: no table has this column, so nothing was kept out of the features by it",
@@ -63,15 +63,15 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "few_to_train": (
         "{found:,} churners to train on, {needed} are needed: {missing:,} are missing",
-        "可用于训练的离网客户 {found:,} 个，需要 {needed} 个，还差 {missing:,} 个",
+        "可用于训练的流失客户 {found:,} 个，需要 {needed} 个，还差 {missing:,} 个",
     ),
     "few_to_test": (
         "{found:,} churners to test on, {needed} are needed: {missing:,} are missing",
-        "可用于测试的离网客户 {found:,} 个，需要 {needed} 个，还差 {missing:,} 个",
+        "可用于测试的流失客户 {found:,} 个，需要 {needed} 个，还差 {missing:,} 个",
     ),
     "longer_horizon": (
         "label.horizon_days: {days} would be enough ({train:,} churners to train on, {test:,} to test on)",
-        "label.horizon_days 设为 {days} 即可（训练 {train:,} 个，测试 {test:,} 个离网客户）",
+        "label.horizon_days 设为 {days} 即可（训练 {train:,} 个，测试 {test:,} 个流失客户）",
     ),
     "no_horizon": (
         "no label.horizon_days up to {days} would be enough: more customers or months are needed",
@@ -87,11 +87,11 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "gate_beats_recency": (
         "it finds leavers better than the time since the last activity does alone (AUC {auc:.3f} against {recency_auc:.3f})",
-        "比只看距上次活动的时间更能找出离网客户（AUC {auc:.3f}，对比 {recency_auc:.3f}）",
+        "比只看距上次活动的时间更能找出流失客户（AUC {auc:.3f}，对比 {recency_auc:.3f}）",
     ),
     "gate_beats_recency_refused": (
         "it finds leavers no better than the time since the last activity does alone (AUC {auc:.3f} against {recency_auc:.3f})",
-        "并不比只看距上次活动的时间更能找出离网客户（AUC {auc:.3f}，对比 {recency_auc:.3f}）",
+        "并不比只看距上次活动的时间更能找出流失客户（AUC {auc:.3f}，对比 {recency_auc:.3f}）",
     ),
     "gate_not_worse_than": (
         "by {metric} it is not worse than {baseline} (difference {difference:,.3f}, 95 % interval {low:,.3f} to {high:,.3f})",
@@ -111,11 +111,11 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "gate_enough_churners": (
         "there were enough churners: {train:,} to train on ({needed_train:,} are needed), {test:,} to test on ({needed_test:,} are needed)",
-        "离网客户足够：训练 {train:,} 个（需要 {needed_train:,} 个），测试 {test:,} 个（需要 {needed_test:,} 个）",
+        "流失客户足够：训练 {train:,} 个（需要 {needed_train:,} 个），测试 {test:,} 个（需要 {needed_test:,} 个）",
     ),
     "gate_enough_churners_refused": (
         "there were too few churners: {train:,} to train on ({needed_train:,} are needed), {test:,} to test on ({needed_test:,} are needed)",
-        "离网客户太少：训练 {train:,} 个（需要 {needed_train:,} 个），测试 {test:,} 个（需要 {needed_test:,} 个）",
+        "流失客户太少：训练 {train:,} 个（需要 {needed_train:,} 个），测试 {test:,} 个（需要 {needed_test:,} 个）",
     ),
     "gate_no_leak": (
         "no column gives the outcome away",
@@ -158,7 +158,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "simulated": (
         "{customers:,} customers, {months} months ({first_day} to {last_day}), {left:,} departures: {folder}",
-        "{customers:,} 个客户，{months} 个月（{first_day} 至 {last_day}），{left:,} 个离网：{folder}",
+        "{customers:,} 个客户，{months} 个月（{first_day} 至 {last_day}），{left:,} 个流失：{folder}",
     ),
     "init_written": (
         "{out} is written: fill in tables and label, then run churnml check {out}",
@@ -211,27 +211,27 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "list_written": ("{rows:,} rows: {out}", "{rows:,} 行：{out}"),
     "plot_nothing": ("Nothing to show", "暂无可展示的内容"),
-    "plot_nobody_left": ("Nobody left, so there was nobody to find.", "没有客户离网，因此无从比较。"),
+    "plot_nobody_left": ("Nobody left, so there was nobody to find.", "没有客户流失，因此无从比较。"),
     "plot_no_rows": ("There are no customers to show.", "没有可展示的客户。"),
-    "plot_no_reasons": ("No customer has a reason.", "没有客户带有离网原因。"),
+    "plot_no_reasons": ("No customer has a reason.", "没有客户带有流失原因。"),
     "plot_yuan": ("CNY", "元"),
     "plot_gain": (
         "The tenth with the highest risk holds {share} of all who left",
-        "风险最高的一成客户涵盖了 {share} 的离网客户",
+        "风险最高的一成客户涵盖了 {share} 的流失客户",
     ),
     "plot_contacted": ("Share of customers contacted, highest risk first", "联系的客户占比（从风险最高者开始）"),
-    "plot_found": ("Share of leavers found", "找到的离网客户占比"),
+    "plot_found": ("Share of leavers found", "找到的流失客户占比"),
     "plot_lift": ("Lift in the first tenth", "前10%的提升度"),
     "plot_at_random": ("at random", "随机联系"),
     "plot_calibration": (
         "{expected:,.0f} of {customers:,} were expected to leave, {left:,} left",
-        "{customers:,} 个客户中预测离网 {expected:,.0f} 个，实际离网 {left:,} 个",
+        "{customers:,} 个客户中预测流失 {expected:,.0f} 个，实际流失 {left:,} 个",
     ),
     "plot_as_predicted": ("as predicted", "与预测一致"),
-    "plot_left": ("Share that left, with 95% interval", "实际离网率（含95%区间）"),
+    "plot_left": ("Share that left, with 95% interval", "实际流失率（含95%区间）"),
     "plot_predicted_risk": (
         "Predicted risk (square-root scale); bars: number of customers",
-        "预测的离网概率（平方根刻度）；柱形为客户数",
+        "预测的流失概率（平方根刻度）；柱形为客户数",
     ),
     "plot_value": (
         "The tenth with the highest prediction brought {brought} each; {predicted} was predicted",
@@ -241,21 +241,21 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "plot_predicted": ("predicted", "预测"),
     "plot_deciles": ("Tenths of customers, lowest to highest prediction", "客户十等分（预测价值从低到高）"),
     "plot_mean_value": ("Mean value of a customer", "人均价值"),
-    "plot_drivers": ("What raises the risk most: {reason}", "最推高离网风险的因素：{reason}"),
+    "plot_drivers": ("What raises the risk most: {reason}", "最推高流失风险的因素：{reason}"),
     "plot_share_of_customers": ("for {share} of customers", "涉及 {share} 的客户"),
     "plot_effect": (
         "How far it raises the risk, mean of all customers (log-odds)",
-        "对离网风险的推高程度，全体客户平均（对数几率）",
+        "对流失风险的推高程度，全体客户平均（对数几率）",
     ),
     "plot_customers": ("Customers", "客户数"),
-    "plot_mean_risk": ("Mean risk", "平均离网概率"),
+    "plot_mean_risk": ("Mean risk", "平均流失概率"),
     "plot_value_at_risk": ("Value at risk", "可能流失的价值"),
     "plot_segments": ("{group}: {share} of the value at risk", "{group}：占可能流失价值的 {share}"),
-    "plot_segments_risk": ("{group}: the highest mean risk, {risk}", "{group}：平均离网概率最高，为 {risk}"),
+    "plot_segments_risk": ("{group}: the highest mean risk, {risk}", "{group}：平均流失概率最高，为 {risk}"),
     "report_title": ("{project}: customers at risk on {as_of}", "{project}：{as_of}流失风险客户报告"),
     "report_head": (
         "About {leavers} of {scored:,} customers are likely to leave between {start} and {end}",
-        "{start}至{end}，{scored:,} 个客户中预计约有 {leavers} 个离网",
+        "{start}至{end}，{scored:,} 个客户中预计约有 {leavers} 个流失",
     ),
     "report_head_none": ("No customer could be scored", "没有任何客户可以评分"),
     "report_as_of": ("As known on {as_of}", "数据截至{as_of}"),
@@ -266,7 +266,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "report_contact": (
         "We propose to contact {treated:,} customers, {key_accounts:,} of them key accounts. Contacting them costs {cost}; it is "
         "expected to keep about {saved} who would otherwise leave, and to bring {profit} after cost and discounts.",
-        "建议联系 {treated:,} 个客户，其中重点客户 {key_accounts:,} 个。联系成本为 {cost}，预计可多挽留约 {saved} 个原本会离网的客户，"
+        "建议联系 {treated:,} 个客户，其中重点客户 {key_accounts:,} 个。联系成本为 {cost}，预计可多挽留约 {saved} 个原本会流失的客户，"
         "扣除成本和优惠后预计净收益 {profit}。",
     ),
     "report_control": (
@@ -298,7 +298,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "report_not_promoted_churn": (
         "The churn model (version {version}) is not in use: not every gate let it pass. Look at this page, but do not "
         "contact anyone because of it.",
-        "离网模型（版本 {version}）未启用：它没有通过全部上线检验。本页仅供查看，请勿据此联系客户。",
+        "流失模型（版本 {version}）未启用：它没有通过全部上线检验。本页仅供查看，请勿据此联系客户。",
     ),
     "report_not_promoted_value": (
         "The value model (version {version}) is not in use: not every gate let it pass. Take every amount of money on "
@@ -317,7 +317,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "report_before": ("Before you act", "行动之前请注意"),
     "report_population": ("Customers", "客户数"),
     "report_population_note": ("with a score on {as_of}", "{as_of}有评分的客户"),
-    "report_leavers": ("Likely to leave", "预计离网"),
+    "report_leavers": ("Likely to leave", "预计流失"),
     "report_leavers_note": ("{share} of them", "占 {share}"),
     "report_at_risk_note": ("over {days} days", "{days} 天内"),
     "report_treated": ("To contact", "建议联系"),
@@ -330,17 +330,17 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "report_list_note": (
         "The first {shown:,} of {treated:,}: key accounts first, then by expected profit. Risk is the chance to leave "
         "between {start} and {end}.",
-        "共 {treated:,} 个客户，此处列出前 {shown:,} 个：重点客户优先，其余按预计净收益排序。离网概率指在{start}至{end}之间离网的可能性。",
+        "共 {treated:,} 个客户，此处列出前 {shown:,} 个：重点客户优先，其余按预计净收益排序。流失概率指在{start}至{end}之间流失的可能性。",
     ),
     "report_list_note_no_campaign": (
         "The first {shown:,} of the tenth with the highest risk ({treated:,} customers): key accounts first, then by "
         "value at risk. Risk is the chance to leave between {start} and {end}.",
-        "风险最高的一成客户（{treated:,} 个）中的前 {shown:,} 个：重点客户优先，其余按可能流失的价值排序。离网概率指在{start}至{end}之间离网的可能性。",
+        "风险最高的一成客户（{treated:,} 个）中的前 {shown:,} 个：重点客户优先，其余按可能流失的价值排序。流失概率指在{start}至{end}之间流失的可能性。",
     ),
     "report_list_note_no_value": (
         "The first {shown:,} of the tenth with the highest risk ({treated:,} customers): key accounts first, then by "
         "risk. Risk is the chance to leave between {start} and {end}.",
-        "风险最高的一成客户（{treated:,} 个）中的前 {shown:,} 个：重点客户优先，其余按离网概率排序。离网概率指在{start}至{end}之间离网的可能性。",
+        "风险最高的一成客户（{treated:,} 个）中的前 {shown:,} 个：重点客户优先，其余按流失概率排序。流失概率指在{start}至{end}之间流失的可能性。",
     ),
     "report_left_out": (
         "Why the others are not on the list: {reasons}.",
@@ -362,7 +362,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "report_key_mark": ("KEY", "重点"),
     "report_tier": ("Tier", "价值等级"),
     "report_segment": ("Segment", "客户群"),
-    "report_risk": ("Risk", "离网概率"),
+    "report_risk": ("Risk", "流失概率"),
     "report_risk_band": ("Risk band", "风险等级"),
     "report_value_at_risk": ("Value at risk", "可能流失的价值"),
     "report_offer": ("Offer", "挽留方案"),
@@ -374,32 +374,32 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "report_who_note": (
         "Every customer has a risk, mostly a small one. What counts for the business is how many customers a group has, "
         "how likely they leave and what they bring, taken together: the value at risk.",
-        "每个客户都有离网的可能，多数人的概率很小。对经营来说，要把一个群体的人数、离网概率和带来的价值合在一起看，也就是可能流失的价值。",
+        "每个客户都有流失的可能，多数人的概率很小。对经营来说，要把一个群体的人数、流失概率和带来的价值合在一起看，也就是可能流失的价值。",
     ),
     "report_by_risk_band": ("By risk band", "按风险等级"),
     "report_by_value_tier": ("By tier", "按价值等级"),
     "report_by_segment": ("By segment", "按客户群"),
     "report_from": ("from {risk}", "{risk} 及以上"),
     "report_customers": ("Customers", "客户数"),
-    "report_mean_risk": ("Mean risk", "平均离网概率"),
-    "report_expected": ("Expected to leave", "预计离网数"),
+    "report_mean_risk": ("Mean risk", "平均流失概率"),
+    "report_expected": ("Expected to leave", "预计流失数"),
     "report_unknown_group": ("(not known)", "（未知）"),
     "report_other_groups": ("(all others)", "（其他）"),
-    "report_why": ("What points to leaving", "哪些迹象预示离网"),
+    "report_why": ("What points to leaving", "哪些迹象预示流失"),
     "report_why_note": (
         "Counted are the reasons that the model gives for each customer, up to three, all customers together. They tell "
         "what the model goes by, not what causes customers to leave: whether mending one keeps customers, only a "
         "campaign with a control group can tell.",
-        "这里汇总了模型为每个客户给出的原因（最多三条）。它们说明模型的判断依据，并不等于离网的起因：改善某一点能否留住客户，"
+        "这里汇总了模型为每个客户给出的原因（最多三条）。它们说明模型的判断依据，并不等于流失的起因：改善某一点能否留住客户，"
         "只有带对照组的挽留活动才能回答。",
     ),
     "report_share_all": ("All customers", "全体客户"),
     "report_share_riskiest": ("The riskiest tenth", "风险最高的一成"),
     "report_share_caption": ("How many customers have this reason", "有此原因的客户占比"),
     "report_trust": ("Can this be trusted?", "结果可信吗？"),
-    "report_model_churn": ("churn model", "离网模型"),
+    "report_model_churn": ("churn model", "流失模型"),
     "report_model_value": ("value model", "价值模型"),
-    "report_the_model_churn": ("The churn model", "离网模型"),
+    "report_the_model_churn": ("The churn model", "流失模型"),
     "report_the_model_value": ("The value model", "价值模型"),
     "report_version": ("version {version}", "版本 {version}"),
     "report_in_use": ("in use", "已启用"),
@@ -424,16 +424,16 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "report_trust_dates_many": ("{count} dates from {first} to {last}", "{first}至{last}的 {count} 个日期"),
     "report_trust_churn": (
         "Among {customers:,} customers of the test it expected {expected:,.0f} to leave; {left:,} did.",
-        "检验的 {customers:,} 个客户中，模型预计离网 {expected:,.0f} 个，实际离网 {left:,} 个。",
+        "检验的 {customers:,} 个客户中，模型预计流失 {expected:,.0f} 个，实际流失 {left:,} 个。",
     ),
     "report_trust_tenth": (
         "The tenth with the highest risk held {share} of all who left. Of 100 customers there {hit:.0f} left; of 100 "
         "chosen at random it would have been {base:.0f}.",
-        "风险最高的一成客户涵盖了 {share} 的离网客户：其中每 100 人有 {hit:.0f} 人离网，而随机抽取 100 人只有 {base:.0f} 人。",
+        "风险最高的一成客户涵盖了 {share} 的流失客户：其中每 100 人有 {hit:.0f} 人流失，而随机抽取 100 人只有 {base:.0f} 人。",
     ),
     "report_trust_few": (
         "Only {left:,} customers of the test left: these figures are rough, as the wide intervals show.",
-        "检验中只有 {left:,} 个客户离网，因此这些指标较粗略，区间也较宽。",
+        "检验中只有 {left:,} 个客户流失，因此这些指标较粗略，区间也较宽。",
     ),
     "report_trust_value": (
         "The {customers:,} customers of the test were predicted to bring {expected} together; they brought {brought}.",
@@ -473,11 +473,11 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "report_words": ("Words on this page", "名词说明"),
     "report_word_risk": (
         "The chance that a customer leaves between {start} and {end}. Of 100 customers with a risk of 20%, about 20 leave.",
-        "客户在{start}至{end}之间离网的可能性。100 个离网概率为20%的客户中，约有 20 个会离网。",
+        "客户在{start}至{end}之间流失的可能性。100 个流失概率为20%的客户中，约有 20 个会流失。",
     ),
     "report_word_value_at_risk": (
         "Risk times what the customer is expected to bring within {days} days if he stays: the money that is at stake.",
-        "离网概率乘以客户若留下在 {days} 天内预计带来的价值，即可能损失的金额。",
+        "流失概率乘以客户若留下在 {days} 天内预计带来的价值，即可能损失的金额。",
     ),
     "report_word_expected_profit": (
         "What contacting the customer is expected to bring, less discount and cost of the contact.",
@@ -493,7 +493,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "report_word_lift": (
         "How many times as many leavers are found among the customers with the highest risk as among as many chosen at random.",
-        "在风险最高的客户中找到的离网客户数，是随机抽取同样人数时的多少倍。",
+        "在风险最高的客户中找到的流失客户数，是随机抽取同样人数时的多少倍。",
     ),
     "report_lift": ("Lift", "提升度"),
     "report_mostly": ("mostly: {phrase}", "主要是：{phrase}"),
@@ -528,17 +528,17 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "metric_auc": ("AUC", "AUC"),
     "metric_auc_why": (
         "Chance that of a leaver and a stayer the leaver has the higher risk; 0.5 is guessing, higher is better.",
-        "随机取一个离网客户和一个在网客户，前者风险更高的概率；0.5为随机，越高越好。",
+        "随机取一个流失客户和一个在网客户，前者风险更高的概率；0.5为随机，越高越好。",
     ),
     "metric_pr_auc": ("Average precision", "平均精确率"),
     "metric_pr_auc_why": (
         "How pure the top of the list is; guessing gives the share that left, higher is better.",
-        "名单前列的纯度；随机时等于离网率，越高越好。",
+        "名单前列的纯度；随机时等于流失率，越高越好。",
     ),
     "metric_top_decile_lift": ("Lift in the first tenth", "前10%提升度"),
     "metric_top_decile_lift_why": (
         "Times as many leavers in the riskiest tenth as by chance; higher is better.",
-        "风险最高的一成中离网客户是随机的多少倍；越高越好。",
+        "风险最高的一成中流失客户是随机的多少倍；越高越好。",
     ),
     "metric_brier": ("Brier score", "Brier分数"),
     "metric_brier_why": ("Mean squared error of the probabilities; lower is better.", "概率的均方误差；越低越好。"),
@@ -550,7 +550,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "metric_ece": ("Calibration error", "校准误差"),
     "metric_ece_why": (
         "Mean distance between predicted and observed share in ten bins; lower is better.",
-        "十等分中预测与实际离网率的平均差距；越低越好。",
+        "十等分中预测与实际流失率的平均差距；越低越好。",
     ),
     "metric_level": ("Level", "总量比"),
     "metric_level_why": (

@@ -18,7 +18,7 @@ from churnml.campaigns.exploring import explore
 from churnml.campaigns.limits import NOTHING, Limit, counts_of, limits_of
 from churnml.campaigns.offers import Matrix, expected, usable_offers
 from churnml.campaigns.selection import select
-from churnml.columns import CHURN_PROBABILITY, CUSTOMER_ID, VALUE_TIER
+from churnml.columns import CHURN_PROBABILITY, CUSTOMER_ID, RISK_BAND, VALUE_TIER
 from churnml.config import Campaign, Offer
 from churnml.errors import ChurnmlError
 
@@ -201,8 +201,8 @@ def _check(control_share: float, seed: int) -> None:
 
 def _strata(rows: pd.DataFrame) -> NDArray[Any]:
     """Return a number for each combination of grade and risk, in their order."""
-    levels = rows[[VALUE_TIER, "risk_band"]].astype("str").fillna("")
-    return np.asarray(levels.groupby([VALUE_TIER, "risk_band"]).ngroup(), dtype=np.int64)
+    levels = rows[[VALUE_TIER, RISK_BAND]].astype("str").fillna("")
+    return np.asarray(levels.groupby([VALUE_TIER, RISK_BAND]).ngroup(), dtype=np.int64)
 
 
 def _sorted(assignments: pd.DataFrame) -> pd.DataFrame:

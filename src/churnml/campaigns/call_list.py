@@ -10,7 +10,7 @@ import pandas as pd
 
 from churnml.campaigns import schema as s
 from churnml.campaigns.store import assignments_of, scores_of
-from churnml.columns import CHURN_PROBABILITY, CUSTOMER_ID, SIGNED_UP_AT, VALUE_AT_RISK, VALUE_TIER
+from churnml.columns import CHURN_PROBABILITY, CUSTOMER_ID, RISK_BAND, SIGNED_UP_AT, VALUE_AT_RISK, VALUE_TIER
 from churnml.config import Config
 from churnml.errors import ChurnmlError
 from churnml.tables.histories import Histories
@@ -30,6 +30,7 @@ _COLUMNS = (
     s.OFFER_ID,
     s.CHANNEL,
     CHURN_PROBABILITY,
+    RISK_BAND,
     VALUE_AT_RISK,
     s.EXPECTED_PROFIT,
     "reasons",
@@ -76,7 +77,7 @@ def call_list(
     config = histories.config
     _check(role, manager)
     rows = assignments_of(config, name, arms=(s.TREATED,))
-    scores = scores_of(config, name)[[CUSTOMER_ID, VALUE_TIER, VALUE_AT_RISK, "reasons"]]
+    scores = scores_of(config, name)[[CUSTOMER_ID, VALUE_TIER, RISK_BAND, VALUE_AT_RISK, "reasons"]]
     customers = _customers(histories)
     if role == "account_manager":
         customers = customers[customers[_MANAGER] == manager]

@@ -76,7 +76,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             theme="contract",
         )
     for name, kind in layout.attributes.items():
-        english, chinese = _WORDS.get(name, (name.replace("_", " "), name))
+        english, chinese = _WORDS.get(name, (name.replace("_", " "),) * 2)
         yield Feature(
             f"account_{name}",
             "customers",

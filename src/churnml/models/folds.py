@@ -33,11 +33,6 @@ class Folds:
     fitted: list[dt.date]
     judged: list[dt.date]
 
-    @property
-    def forward(self) -> bool:
-        """Whether every row is judged by a model of rows whose outcome was known at its date."""
-        return bool(self.judged)
-
 
 def inner_folds(
     outcome: npt.NDArray[Any], groups: Any = None, as_of: Any = None, *, label_days: int = 0, seed: int = 0

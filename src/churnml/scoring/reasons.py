@@ -126,7 +126,7 @@ def _reason(saying: Mapping[str, Any], value: Any, effect: float) -> dict[str, A
 
 def _sentence(saying: Mapping[str, Any], value: Any, lang: Language) -> str:
     phrase = str(saying[f"phrase_{lang}"])
-    told = {"phrase": phrase[:1].upper() + phrase[1:], "unit": _unit(saying, lang)}
+    told = {"phrase": phrase[:1].upper() + phrase[1:], "unit": _unit(saying)}
     if pd.isna(value):
         return say("reason_nothing", lang, **told)
     if isinstance(value, bool | np.bool_):
@@ -138,10 +138,10 @@ def _sentence(saying: Mapping[str, Any], value: Any, lang: Language) -> str:
     return say("reason_number", lang, **told, value=readable(float(value)), usual=readable(float(saying["usual"])))
 
 
-def _unit(saying: Mapping[str, Any], lang: Language) -> str:
+def _unit(saying: Mapping[str, Any]) -> str:
     """Return the unit where the phrase does not say it already: money only."""
     money = saying["theme"] in ("price", "payment") and str(saying["unit"]).isupper()
-    return (f" {saying['unit']}" if lang == "en" else str(saying["unit"])) if money else ""
+    return f" {saying['unit']}" if money else ""
 
 
 def readable(number: float) -> str:

@@ -15,6 +15,7 @@ from churnml.columns import (
     CHURN_PROBABILITY,
     CUSTOMER_ID,
     EXPECTED_VALUE,
+    RISK_BAND,
     VALUE_AT_RISK,
     VALUE_IF_STAYS,
     VALUE_TIER,
@@ -48,7 +49,7 @@ SCHEMA = pa.schema(
         (VALUE_IF_STAYS, pa.float64()),
         (VALUE_AT_RISK, pa.float64()),
         (VALUE_TIER, pa.string()),
-        ("risk_band", pa.string()),
+        (RISK_BAND, pa.string()),
         ("reasons", pa.list_(_REASON)),
         ("churn_model_version", pa.string()),
         ("value_model_version", pa.string()),
@@ -130,7 +131,7 @@ def score_panel(
     if config.tiers is not None and config.tables.bills is not None:
         spend = monthly_spend(panel).reset_index(drop=True)
         scores[VALUE_TIER] = value_tier(spend, config.tiers.first)
-    scores["risk_band"] = _bands(scores[CHURN_PROBABILITY], config.risk_bands)
+    scores[RISK_BAND] = _bands(scores[CHURN_PROBABILITY], config.risk_bands)
     if only is not None:
         wanted = scores[CUSTOMER_ID].isin(list(only)).to_numpy()
         scores, panel = scores[wanted], panel[wanted]
