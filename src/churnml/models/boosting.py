@@ -181,9 +181,9 @@ def _judged(problem: Problem, data: lgb.Dataset, folds: Folds, leaves: int, fold
     return booster, np.asarray(line)
 
 
-def predicted(booster: lgb.Booster, matrix: Array, *, rounds: int | None = None, threads: int = 1) -> Array:
+def predicted(booster: lgb.Booster, matrix: Array, *, rounds: int | None = None) -> Array:
     """Return a booster's predictions, shape (n,)."""
-    return np.asarray(booster.predict(matrix, num_iteration=rounds, num_threads=threads), dtype=np.float64)
+    return np.asarray(booster.predict(matrix, num_iteration=rounds, num_threads=1), dtype=np.float64)
 
 
 def _workers() -> int:

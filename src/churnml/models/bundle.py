@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +19,7 @@ from churnml.models.value import ValueRegressor
 
 Estimator = ChurnClassifier | ValueRegressor
 
-_CHUNK = 65_536  # rows: their matrix stays in the processor's cache and memory does not grow with the table
+_CHUNK = 32_768  # rows: their matrix stays in the processor's cache and memory does not grow with the table
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,15 @@ class Bundle:
         """The feature columns that are read, in order."""
         return list(next(iter(self.models.values())).columns_.kinds)
 
-    def predict(self, frame: pd.DataFrame, *, threads: int = 1) -> pd.DataFrame:
+    def predict(self, frame: pd.DataFrame, *, workers: int = 1) -> pd.DataFrame:
         """Predict for every row.
 
         Parameters
         ----------
         frame : DataFrame
             The feature columns of the training; others may stand beside them.
-        threads : int
-            Of LightGBM; 0 takes every core.
+        workers : int
+            How many chunks of rows are worked on at once; 0 takes every core.
 
         Returns
         -------
@@ -60,20 +62,21 @@ class Bundle:
         ChurnmlError
             If feature columns are missing or of another type.
         """
-        wanted = frame[[name for name in self.columns if name in frame]]
-        parts: dict[str, list[Any]] = {name: [] for name in self.models}
-        for start in range(0, len(wanted), _CHUNK):
-            rows = wanted.iloc[start : start + _CHUNK]
-            columns, matrix = None, np.empty((0, 0))
-            for name, model in self.models.items():
-                if model.columns_ != columns:
-                    columns, matrix = model.columns_, model.columns_.matrix(rows)
-                if isinstance(model, ChurnClassifier):
-                    parts[name].append(model.probabilities(matrix, threads=threads)[:, 1])
-                else:
-                    parts[name].append(model.expected(matrix, threads=threads))
-        predictions = {name: np.concatenate(found) if found else np.empty(0) for name, found in parts.items()}
-        return pd.DataFrame(predictions, index=frame.index)
+        chunks = [frame.iloc[start : start + _CHUNK] for start in range(0, max(len(frame), 1), _CHUNK)]
+        with ThreadPoolExecutor(workers or os.cpu_count()) as pool:  # LightGBM and numpy leave Python alone meanwhile
+            parts = list(pool.map(self._predicted, chunks))
+        return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in self.models}, frame.index)
+
+    def _predicted(self, rows: pd.DataFrame) -> dict[str, Any]:
+        columns, matrix = None, np.empty((0, 0))
+        found = {}
+        for name, model in self.models.items():
+            if model.columns_ != columns:
+                columns = model.columns_
+                matrix = columns.matrix(rows[[column for column in columns.kinds if column in rows]])
+            left = isinstance(model, ChurnClassifier)
+            found[name] = model.probabilities(matrix)[:, 1] if left else model.expected(matrix)
+        return found
 
     def save(self, folder: Path) -> None:
         """Write the bundle into an empty folder."""

@@ -139,9 +139,9 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         return self.probabilities(self.columns_.matrix(as_frame(X)))
 
-    def probabilities(self, matrix: Array, *, threads: int = 1) -> Array:
+    def probabilities(self, matrix: Array) -> Array:
         """Return the probabilities of both classes for rows that are a matrix already."""
-        left = self.calibrator_(predicted(self.booster_, matrix, threads=threads))
+        left = self.calibrator_(predicted(self.booster_, matrix))
         if self.shift_:
             left = np.clip(expit(logit(left) + self.shift_), EDGE, 1 - EDGE)
         return np.column_stack([1 - left, left])

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from churnml.errors import ChurnmlError
 
@@ -68,11 +70,9 @@ class ModelColumns:
 
     def _codes(self, name: str, column: pd.Series[Any]) -> Matrix:
         levels = self.levels[name]
-        values = pd.Index(column.astype("str"))
-        codes = np.asarray(pd.Index(levels, dtype="str").get_indexer(values), dtype=np.float64)
-        codes[codes < 0] = len(levels)
-        codes[column.isna().to_numpy(dtype=bool)] = np.nan
-        return np.asarray(codes)
+        values = pa.array(column.astype("str"), pa.large_string(), from_pandas=True)
+        codes = pc.index_in(values, pa.array(levels, pa.large_string())).fill_null(len(levels)).to_numpy()
+        return np.where(values.is_null(), np.nan, codes)
 
     def _refuse_other(self, frame: pd.DataFrame) -> None:
         names = [str(name) for name in frame.columns]

@@ -115,15 +115,15 @@ class ValueRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         return self.expected(self.columns_.matrix(as_frame(X)))
 
-    def expected(self, matrix: Array, *, threads: int = 1) -> Array:
+    def expected(self, matrix: Array) -> Array:
         """Return the expected value for rows that are a matrix already."""
-        gain, loss = (self._part(part, matrix, threads) for part in ("gain", "loss"))
+        gain, loss = (self._part(part, matrix) for part in ("gain", "loss"))
         return gain - loss
 
-    def _part(self, part: str, matrix: Array, threads: int) -> Array:
+    def _part(self, part: str, matrix: Array) -> Array:
         if part not in self.boosters_:
             return np.full(len(matrix), self.levels_[part])
-        return self.levels_[part] * predicted(self.boosters_[part], matrix, threads=threads)
+        return self.levels_[part] * predicted(self.boosters_[part], matrix)
 
     def save(self, folder: Path) -> None:
         """Write the model into an empty folder, as text."""

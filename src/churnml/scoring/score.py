@@ -112,19 +112,14 @@ def score_panel(
         If the features are not those that a model was trained on.
     """
     scores = panel[[CUSTOMER_ID, AS_OF]].reset_index(drop=True)
-    predicted = churn.bundle.predict(panel, threads=0).reset_index(drop=True)
-    scores[CHURN_PROBABILITY] = predicted[CHURN_PROBABILITY]
-    told = np.isfinite(scores[CHURN_PROBABILITY])
-    for name in (EXPECTED_VALUE, VALUE_IF_STAYS):
-        scores[name] = np.nan
-    if value is not None:
-        expected = value.bundle.predict(panel, threads=0).reset_index(drop=True)
-        scores[[EXPECTED_VALUE, VALUE_IF_STAYS]] = expected[[EXPECTED_VALUE, VALUE_IF_STAYS]]
-        told &= np.isfinite(expected).all(axis=1)
+    models = [churn] if value is None else [churn, value]
+    both = Bundle({name: one for model in models for name, one in model.bundle.models.items()}, {})
+    predicted = both.predict(panel, workers=0).reset_index(drop=True)
+    told = pd.Series(np.isfinite(predicted.to_numpy()).all(axis=1))
+    for name in (CHURN_PROBABILITY, EXPECTED_VALUE, VALUE_IF_STAYS):
+        scores[name] = predicted[name].where(told) if name in predicted else np.nan
     scores["status"] = np.where(told, "scored", "not_scored")
     scores["status_reason"] = pd.Series(None, index=scores.index, dtype="str").mask(~told, "the model gives no number")
-    numbers = [CHURN_PROBABILITY, EXPECTED_VALUE, VALUE_IF_STAYS]
-    scores[numbers] = scores[numbers].where(told, np.nan)
     scores["churn_percentile"] = scores[CHURN_PROBABILITY].rank(pct=True, method="max") * 100
     scores[VALUE_AT_RISK] = scores[CHURN_PROBABILITY] * scores[VALUE_IF_STAYS]
     scores[VALUE_TIER] = None
@@ -135,7 +130,7 @@ def score_panel(
     if only is not None:
         wanted = scores[CUSTOMER_ID].isin(list(only)).to_numpy()
         scores, panel = scores[wanted], panel[wanted]
-    found = _reasons(panel, churn.bundle, progress=progress) if with_reasons else [[] for _ in range(len(scores))]
+    found = _reasons(panel, churn.bundle, progress=progress) if with_reasons else [[]] * len(scores)
     scores["reasons"] = pd.Series(found, index=scores.index, dtype=object)
     scores["churn_model_version"] = str(churn.version)
     scores["value_model_version"] = None if value is None else str(value.version)
