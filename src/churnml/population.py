@@ -7,7 +7,7 @@ import datetime as dt
 import ibis
 import ibis.expr.types as ir
 
-from churnml.asof import Span, start_of
+from churnml.asof import DAY, Span, start_of
 from churnml.columns import CHURNED_AT, CUSTOMER_ID, SIGNED_UP_AT
 from churnml.tables.histories import Histories
 from churnml.tables.schema import SCHEMAS
@@ -38,6 +38,18 @@ def at_risk(histories: Histories, as_of: dt.date) -> ir.Table:
         activity = histories.known(label.activity, window.end)
         active = activity.filter(activity[SCHEMAS[label.activity].event] >= window.start)
         spells = spells.semi_join(active, CUSTOMER_ID)
+    return _latest(spells)
+
+
+def customers_lately(histories: Histories, as_of: dt.date, days: int = 90) -> ir.Table:
+    """Return who was a customer at some time of the days before an as-of date, as known then: the latest spell."""
+    spells = histories.known("customers", start_of(as_of))
+    left_before = (spells[CHURNED_AT] < start_of(as_of) - days * DAY).fill_null(False)
+    return _latest(spells.filter(~left_before))
+
+
+def _latest(spells: ir.Table) -> ir.Table:
+    """Keep the latest started spell of each customer."""
     latest = ibis.row_number().over(group_by=spells[CUSTOMER_ID], order_by=spells[SIGNED_UP_AT].desc())
     numbered = spells.mutate(__older=latest)
     return numbered.filter(numbered["__older"] == 0).drop("__older")

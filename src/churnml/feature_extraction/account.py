@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from ibis import _
 
 from churnml.feature_extraction.declare import Feature, Layout, Measure, RowContext, day_of
 from churnml.tables.schema import DTYPES
 
-ROW_CONTEXT = (RowContext("rank", "rank", by="started_at"),)
+ROW_CONTEXT = (
+    RowContext("rank", "rank", by="started_at"),
+    RowContext("fee_before", "previous", by="started_at", value="monthly_fee"),
+)
 
 _IN_FORCE = _.ended_at.isnull()
 _WORDS = {"segment": ("segment", "客户群"), "region": ("region", "地区")}
@@ -75,6 +79,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             phrase_zh=f"最近{days}天的套餐变更次数",
             theme="contract",
         )
+    yield from _of_lines(layout)
     for name, kind in layout.attributes.items():
         english, chinese = _WORDS.get(name, (name.replace("_", " "),) * 2)
         yield Feature(
@@ -90,3 +95,47 @@ def features(layout: Layout) -> Iterator[Feature]:
             phrase_zh=chinese,
             theme="profile",
         )
+
+
+def _of_lines(layout: Layout) -> Iterator[Feature]:
+    """Declare how many lines there are, what became cheaper, and whether a contract runs out."""
+    feature = partial(Feature, source="subscriptions", dtype="int64", empty=0, theme="contract")
+    yield feature(
+        "account_lines",
+        inputs={"value": Measure("count", where=_IN_FORCE)},
+        unit="subscriptions",
+        meaning="Subscriptions in force.",
+        phrase_en="lines",
+        phrase_zh="在用线路数",
+    )
+    for days in layout.windows:
+        yield feature(
+            f"account_downgrades_{days}d",
+            inputs={"value": Measure("count", where=(_.monthly_fee < _.fee_before).fill_null(False), window=days)},
+            window=days,
+            unit="changes",
+            meaning=f"Subscriptions started in the {days} days before the date at a lower fee than the lowest of those"
+            " started last before.",
+            phrase_en=f"changes to a cheaper plan in the last {days} days",
+            phrase_zh=f"最近{days}天的降档次数",
+        )
+    left = _.latest - _.as_of_day
+    latest = {"latest": Measure("max", day_of(_.contract_ends_at), where=_IN_FORCE)}
+    yield feature(
+        "account_contract_ends_within_60d",
+        inputs=latest,
+        formula=((left >= 0) & (left < 60)).ifelse(1, 0),
+        unit="0 or 1",
+        meaning="1 where the latest contract end in force is the day of the date or one of the 59 days after it, else 0.",
+        phrase_en="contract ends within 60 days",
+        phrase_zh="合约60天内到期",
+    )
+    yield feature(
+        "account_contract_past",
+        inputs=latest,
+        formula=(left < 0).ifelse(1, 0),
+        unit="0 or 1",
+        meaning="1 where the latest contract end in force lies before the day of the date, else 0.",
+        phrase_en="contract has run out",
+        phrase_zh="合约已到期",
+    )

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
-from ibis import _
+from ibis import _, greatest, least
 
-from churnml.feature_extraction.declare import MEAN, Feature, Layout, Measure, day_of, mean
+from churnml.feature_extraction.declare import (
+    MEAN,
+    NOTHING,
+    Feature,
+    Layout,
+    Measure,
+    day_of,
+    each_period,
+    in_a_row,
+    mean,
+    periods,
+    share,
+)
 
 IN_FULL = 1e-6  # no more than this may be missing
 
@@ -35,7 +48,7 @@ def billed(days: int, money: str = "money") -> Feature:
 
 def features(layout: Layout) -> Iterator[Feature]:
     """Declare the billing features of a layout."""
-    money = layout.currency or "money"
+    money = layout.money
     for days in layout.windows:
         yield billed(days, money)
         yield Feature(
@@ -86,4 +99,129 @@ def features(layout: Layout) -> Iterator[Feature]:
         phrase_en="days that the oldest unpaid bill is overdue",
         phrase_zh="最早未付账单的逾期天数",
         theme="payment",
+    )
+    yield from _of_shock(money)
+    yield from _of_payment()
+
+
+def _of_shock(money: str) -> Iterator[Feature]:
+    """Declare how the last bills compare with the customer's own past, and with the fee."""
+    feature = partial(Feature, source="bills", theme="price")
+    yield feature(
+        "bills_amount_last",
+        inputs={"value": Measure("last", _.amount)},
+        unit=money,
+        meaning="Amount of the last bill before the date (of several at one instant, the lowest).",
+        phrase_en="last bill",
+        phrase_zh="最近一期账单金额",
+    )
+    yield feature(
+        "bills_last_to_mean_365d",
+        inputs={"last": Measure("last", _.amount), **mean(_.amount, 365)},
+        formula=share(_.last, MEAN),
+        window=365,
+        unit="ratio",
+        meaning="Amount of the last bill over the mean of the bills of the 365 days before the date; null where that is"
+        " not over 0.",
+        phrase_en="last bill against the average of a year",
+        phrase_zh="最近账单与近一年平均之比",
+    )
+    yield feature(
+        "bills_max_to_mean_365d",
+        inputs={"highest": Measure("max", _.amount, window=90), **mean(_.amount, 365)},
+        formula=share(_.highest, MEAN),
+        window=365,
+        unit="ratio",
+        meaning="Highest bill of the last 90 days over the mean of the bills of the 365 days before the date; null where"
+        " that is not over 0; 0 where none was billed in the 90 days.",
+        phrase_en="highest bill of the last quarter against the average of a year",
+        phrase_zh="近90天最高账单与近一年平均之比",
+    )
+    yield feature(
+        "bills_amount_trend_90d_365d",
+        inputs={"recent": Measure("sum", _.amount, window=90), "base": Measure("sum", _.amount, window=365)},
+        formula=(_.base > NOTHING).ifelse((_.recent.fill_null(0) / 90) / (_.base / 365), None),
+        window=365,
+        unit="ratio",
+        meaning="Billed a day in the last 90 days over that in the last 365; null where nothing was billed.",
+        phrase_en="bills of the last quarter against those of a year",
+        phrase_zh="近90天账单与近一年日均之比",
+    )
+    over = MEAN - _.fee
+    yield feature(
+        "bills_over_fee_mean_90d",
+        inputs={
+            **mean(_.amount, 90),
+            "fee": Measure("sum", _.monthly_fee, where=_.ended_at.isnull(), source="subscriptions"),
+        },
+        formula=(over > 0).ifelse(over, over * 0),
+        window=90,
+        unit=money,
+        meaning="How far the mean bill of the 90 days before the date lies over the monthly fee in force, at least 0; null"
+        " without a bill or a fee.",
+        phrase_en="average bill above the monthly fee, last quarter",
+        phrase_zh="近90天账单超出月租费的平均金额",
+    )
+    months = each_period(12)
+    yield feature(
+        "bills_months_in_a_row",
+        inputs=periods(Measure("sum", _.amount), 30, 12),
+        formula=in_a_row([month > NOTHING for month in months]),
+        dtype="int64",
+        window=360,
+        unit="periods of 30 days",
+        meaning="Periods of 30 days before the date in a row in which more than 0 was billed, 12 at most.",
+        phrase_en="months in a row with a bill",
+        phrase_zh="连续有账单的月数",
+    )
+    yield feature(
+        "bills_amount_least_of_6_months",
+        inputs=periods(Measure("sum", _.amount), 30, 6),
+        formula=least(*months[:6]),
+        window=180,
+        unit=money,
+        meaning="Least that was billed in one of the six periods of 30 days before the date: so much or more was spent six"
+        " months in a row.",
+        phrase_en="least monthly spend of the last six months",
+        phrase_zh="近六个月的最低月消费",
+    )
+    yield feature(
+        "bills_amount_share_of_own_most",
+        inputs=periods(Measure("sum", _.amount), 30, 12),
+        formula=share(months[0], greatest(*months)),
+        window=360,
+        unit="share",
+        meaning="Billed in the last 30 days over the most that was billed in one of the twelve periods of 30 days before"
+        " the date; null where that is not over 0.",
+        phrase_en="last month's bill against the highest month of a year",
+        phrase_zh="最近一月账单与近一年最高月之比",
+    )
+
+
+def _of_payment() -> Iterator[Feature]:
+    """Declare how long after the due day bills are paid, and whether that changes."""
+    feature = partial(Feature, source="bills", theme="payment", unit="days")
+    delay = day_of(_.paid_at) - day_of(_.due_at)
+    recent, base = (mean(delay.cast("float64"), days, at="due_at") for days in (90, 365))
+    for days, inputs in ((90, recent), (365, base)):
+        yield feature(
+            f"bills_payment_delay_days_mean_{days}d",
+            inputs=inputs,
+            formula=MEAN,
+            window=days,
+            meaning=f"Mean of the whole days from the due day to the day of payment, of bills due in the {days} days before"
+            " the date that are known to be paid; negative before the due day.",
+            phrase_en=f"days from due day to payment, last {days} days",
+            phrase_zh=f"近{days}天账单的平均付款延迟天数",
+        )
+    yield feature(
+        "bills_payment_delay_trend_90d_365d",
+        inputs={
+            f"{name}_{which}": measure for which, part in (("a", recent), ("b", base)) for name, measure in part.items()
+        },
+        formula=_.total_a / _.n_a - _.total_b / _.n_b,
+        window=365,
+        meaning="Mean payment delay of the last 90 days less that of the last 365; null without a paid bill in either.",
+        phrase_en="bills are paid later than before by so many days",
+        phrase_zh="付款延迟较近一年平均增加的天数",
     )

@@ -6,7 +6,7 @@ from collections import Counter
 
 from churnml.config import Config
 from churnml.errors import ChurnmlError
-from churnml.feature_extraction import account, bills, complaints, surveys, usage
+from churnml.feature_extraction import account, bills, complaints, contacts, surroundings, surveys, usage, value
 from churnml.feature_extraction.declare import Feature, Layout, RowContext
 from churnml.tables.schema import Kind
 
@@ -14,6 +14,9 @@ ROW_CONTEXT: dict[str, tuple[RowContext, ...]] = {
     "subscriptions": account.ROW_CONTEXT,
     "complaints": complaints.ROW_CONTEXT,
 }
+
+
+_SUBJECTS = (usage, bills, complaints, surveys, account, value, contacts, surroundings)
 
 
 def layout_of(config: Config, extras: dict[str, dict[str, Kind]]) -> Layout:
@@ -32,7 +35,14 @@ def layout_of(config: Config, extras: dict[str, dict[str, Kind]]) -> Layout:
         Windows, measures, attributes.
     """
     measures = tuple(name for name, kind in extras.get("usage", {}).items() if kind == "number")
-    return Layout(config.features.windows, measures, extras.get("customers", {}), config.currency)
+    return Layout(
+        config.features.windows,
+        measures,
+        extras.get("customers", {}),
+        frozenset(config.tables.given()),
+        config.currency,
+        config.value.margin_rate,
+    )
 
 
 def catalogue(layout: Layout) -> list[Feature]:
@@ -43,9 +53,7 @@ def catalogue(layout: Layout) -> list[Feature]:
     ChurnmlError
         If one of the operator's columns would make a feature of a name that is taken.
     """
-    listed = [
-        feature for subject in (usage, bills, complaints, surveys, account) for feature in subject.features(layout)
-    ]
+    listed = [feature for subject in _SUBJECTS for feature in subject.features(layout)]
     taken = [name for name, count in Counter(feature.name for feature in listed).items() if count > 1]
     if taken:
         raise ChurnmlError(

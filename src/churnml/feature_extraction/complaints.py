@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from ibis import _
 
-from churnml.feature_extraction.declare import MEAN, Feature, Layout, Measure, RowContext, mean, microseconds
+from churnml.feature_extraction.declare import (
+    MEAN,
+    Feature,
+    Layout,
+    Measure,
+    RowContext,
+    day_of,
+    mean,
+    microseconds,
+)
 
-ROW_CONTEXT = (RowContext("previous_of_category", "previous", by="opened_at", same=("category",)),)
+ROW_CONTEXT = (
+    RowContext("previous_of_category", "previous", by="opened_at", same=("category",)),
+    RowContext("billed_before", "previous", by="opened_at", source="bills"),
+)
+
+_KINDS = {
+    "complaint": ("complaints proper", "投诉类工单"),
+    "fault": ("faults reported", "故障申告"),
+    "enquiry": ("enquiries", "咨询"),
+}
 
 _HOUR = 3_600_000_000
 _REPEATED = (microseconds(_.previous_of_category, _.opened_at) <= 30 * 24 * _HOUR).fill_null(False)
+_AFTER_BILL = (microseconds(_.billed_before, _.opened_at) <= 14 * 24 * _HOUR).fill_null(False)
+_KEPT = (_.resolved_at <= _.promised_at).fill_null(False)
 _RESOLVED = _.resolved_at.notnull()
 _HANDLING_HOURS = microseconds(_.opened_at, _.resolved_at) / float(_HOUR)
 
@@ -92,4 +113,94 @@ def features(layout: Layout) -> Iterator[Feature]:
         phrase_en="complaints still open",
         phrase_zh="未解决的投诉数",
         theme="service",
+    )
+    yield from _of_kinds(layout)
+    yield from _of_handling()
+
+
+def _of_kinds(layout: Layout) -> Iterator[Feature]:
+    """Declare what complaints are about, and what came before them."""
+    feature = partial(Feature, source="complaints", theme="service")
+    for days in layout.windows:
+        for kind, (english, chinese) in _KINDS.items():
+            yield feature(
+                f"complaints_{kind}_count_{days}d",
+                inputs={"value": Measure("count", where=_.kind == kind, window=days)},
+                empty=0,
+                dtype="int64",
+                window=days,
+                unit="complaints",
+                meaning=f"Complaints of the kind {kind} opened in the {days} days before the date.",
+                phrase_en=f"{english} in the last {days} days",
+                phrase_zh=f"最近{days}天的{chinese}次数",
+            )
+        yield feature(
+            f"complaints_after_bill_count_{days}d",
+            inputs={"value": Measure("count", where=_AFTER_BILL, window=days)},
+            empty=0,
+            dtype="int64",
+            window=days,
+            unit="complaints",
+            meaning=f"Complaints opened in the {days} days before the date within 14 x 24 hours after a bill.",
+            phrase_en=f"complaints within two weeks of a bill in the last {days} days",
+            phrase_zh=f"最近{days}天账单后两周内的投诉次数",
+            theme="price",
+        )
+        yield feature(
+            f"complaints_categories_count_{days}d",
+            inputs={"value": Measure("distinct", _.category, window=days)},
+            empty=0,
+            dtype="int64",
+            window=days,
+            unit="categories",
+            meaning=f"Different categories of the complaints opened in the {days} days before the date.",
+            phrase_en=f"different things complained of in the last {days} days",
+            phrase_zh=f"最近{days}天投诉的类别数",
+        )
+    yield feature(
+        "complaints_category_last",
+        inputs={"value": Measure("last", _.category, window=365)},
+        dtype="string",
+        window=365,
+        unit="",
+        frequent=10,
+        meaning="Category of the last complaint of the 365 days before the date; other where it is none of the ten that are"
+        " most frequent among all customers.",
+        phrase_en="what the last complaint was about",
+        phrase_zh="最近一次投诉的类别",
+    )
+
+
+def _of_handling() -> Iterator[Feature]:
+    """Declare how long complaints wait, and whether promises were kept."""
+    feature = partial(Feature, source="complaints", theme="service")
+    yield feature(
+        "complaints_open_age_days_max",
+        inputs={"oldest": Measure("min", day_of(_.opened_at), where=~_RESOLVED)},
+        formula=_.as_of_day - _.oldest,
+        empty=0,
+        dtype="int64",
+        unit="days",
+        meaning="Whole days since the day of the oldest complaint that is not known to be resolved; 0 without one.",
+        phrase_en="days that the oldest open complaint waits",
+        phrase_zh="最早未解决投诉的等待天数",
+    )
+    yield feature(
+        "complaints_days_since_last",
+        inputs={"last": Measure("max", day_of(_.opened_at))},
+        formula=_.as_of_day - _.last,
+        unit="days",
+        meaning="Whole days since the day of the last complaint; null without one.",
+        phrase_en="days since the last complaint",
+        phrase_zh="距最近一次投诉的天数",
+    )
+    yield feature(
+        "complaints_promise_kept_rate_365d",
+        inputs=mean(_KEPT.ifelse(1.0, 0.0), 365, at="promised_at"),
+        formula=MEAN,
+        window=365,
+        unit="share",
+        meaning="Share of the complaints promised to be resolved in the 365 days before the date that were, by then.",
+        phrase_en="share of complaints resolved when promised",
+        phrase_zh="按承诺时间解决的投诉占比",
     )

@@ -7,23 +7,32 @@ windows (measured in benchmarks/results).
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, Protocol
 
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
-from churnml.asof import DAY, start_of
 from churnml.columns import AS_OF, CUSTOMER_ID
-from churnml.feature_extraction.declare import Feature, Measure, RowContext
-from churnml.tables.histories import Histories
+from churnml.feature_extraction.declare import Deferred, Feature, Measure, RowContext, Turn
+from churnml.feature_extraction.frozen import OTHER
 from churnml.tables.schema import SCHEMAS
 
 # Distinct days are kept as the bits of an int64, so no interval that counts days may be longer than this.
 _DAY_BITS = 62
 
-_EPOCH = dt.date(1970, 1, 1)
+Contexts = Mapping[str, tuple[RowContext, ...]]
+Group = tuple[str, str, str]  # table, time column, turn
+Instant = ir.TimestampScalar
+
+
+class Known(Protocol):
+    """What gives the rows of a table as they were known at an instant."""
+
+    def known(self, table: str, instant: Instant) -> ir.Table:
+        """Return the rows (see `tables.known.known_at`)."""
 
 
 @ibis.udf.agg.builtin  # type: ignore[untyped-decorator]
@@ -37,117 +46,296 @@ def bit_count(value: int) -> int:  # type: ignore[empty-body]
 
 
 def extract(
-    histories: Histories,
+    histories: Known,
     population: ir.Table,
     features: Sequence[Feature],
-    contexts: dict[str, tuple[RowContext, ...]],
-    as_of: dt.date,
+    contexts: Contexts,
+    instant: Instant,
+    frozen: ir.Table,
 ) -> ir.Table:
     """Compute features as of one date.
 
     Parameters
     ----------
-    histories : Histories
+    histories : Known
         The operator's tables.
     population : ibis Table
         The customers to compute them for, one row each, with their columns of ``customers``.
     features : sequence of Feature
         What to compute.
-    contexts : dict of tuple of RowContext
-        Columns that rows of a table get from each other, by table.
-    as_of : datetime.date
-        T.
+    contexts : mapping of tuple of RowContext
+        Columns that rows of a table get from other rows, by table.
+    instant : ibis timestamp
+        T, wall-clock.
+    frozen : ibis Table
+        What is looked up of everyone as of T: ``feature``, ``key``, ``value`` (see `frozen`).
 
     Returns
     -------
     ibis Table
         One row for each customer: ``customer_id``, ``as_of`` and the features, in the order given.
     """
-    wide = population
-    columns: dict[str, str] = {}
-    for number, ((table, at), measures) in enumerate(_grouped(features).items()):
-        rows = histories.known(table, start_of(as_of))
-        for context in contexts.get(table, ()):
-            rows = _with_context(rows, context)
-        names = {key: f"__m{number}_{position}" for position, key in enumerate(measures)}
-        lasting = {names[key]: measure for key, measure in measures.items() if measure.how == "last"}
-        merging = {names[key]: measure for key, measure in measures.items() if measure.how != "last"}
-        parts = [_merged(rows, at, merging, as_of)] if merging else []
-        parts += [_last(rows, at, measure, name, as_of) for name, measure in lasting.items()]
+    wide = Wide(histories, population, features, contexts, instant)
+    values = [wide.value(feature).name(feature.name) for feature in features]
+    rows = wide.table.select(wide.table[CUSTOMER_ID], instant.date().name(AS_OF), *values)
+    for feature in features:
+        if feature.pool or feature.frequent:
+            rows = _looked_up(rows, feature, frozen)
+    return rows.select(CUSTOMER_ID, AS_OF, *(feature.name for feature in features))
+
+
+def sums_of_groups(
+    histories: Known,
+    populations: Mapping[str, ir.Table],
+    features: Sequence[Feature],
+    contexts: Contexts,
+    instant: Instant,
+) -> ir.Table | None:
+    """Add up what features look up of everyone (see `frozen.Frozen`).
+
+    Parameters
+    ----------
+    histories, features, contexts, instant
+        As for `extract`; those features count that look something up.
+    populations : mapping of ibis Table
+        Customers, one row each, by the names that `Pool.everyone` has.
+
+    Returns
+    -------
+    ibis Table or None
+        ``feature``, ``key``, ``numerator``, ``denominator``: as many rows as there are groups. None where no feature
+        looks anything up.
+    """
+    parts = []
+    for everyone, population in populations.items():
+        own = [feature for feature in features if _everyone(feature) == everyone]
+        if own:
+            wide = Wide(histories, population, own, contexts, instant)
+            parts += [_sums(wide, feature) for feature in own]
+    return ibis.union(*parts) if len(parts) > 1 else next(iter(parts), None)
+
+
+def _everyone(feature: Feature) -> str | None:
+    if feature.pool:
+        return feature.pool.everyone
+    return "at_risk" if feature.frequent else None
+
+
+def _sums(wide: Wide, feature: Feature) -> ir.Table:
+    pool = feature.pool
+    parts = (
+        {"numerator": pool.numerator, "denominator": pool.denominator} if pool else {"numerator": 1, "denominator": 1}
+    )
+    rows = wide.table.select(
+        key=wide.value(feature),
+        **{name: wide.resolved(feature, part).cast("float64").fill_null(0.0) for name, part in parts.items()},
+    )
+    sums = rows.group_by("key").agg(numerator=rows["numerator"].sum(), denominator=rows["denominator"].sum())
+    return sums.select(ibis.literal(feature.name).name("feature"), "key", "numerator", "denominator")
+
+
+def _looked_up(rows: ir.Table, feature: Feature, frozen: ir.Table) -> ir.Table:
+    """Put the rate of its group in place of each key, or ``other`` in place of values that are not frequent."""
+    own = frozen.filter(frozen["feature"] == feature.name)
+    table = own.select(__key=own["key"], __found=own["value"])
+    joined = rows.left_join(table, rows[feature.name] == table["__key"])
+    found, value = joined["__found"], joined[feature.name]
+    if feature.pool:
+        everyone = own.filter(own["key"].isnull())["value"].max().as_scalar()
+        value = found.coalesce(everyone)
+    else:
+        value = (found.notnull() | value.isnull()).ifelse(value, OTHER)
+    return joined.mutate(value.name(feature.name)).drop("__key", "__found")
+
+
+class Wide:
+    """Customers with every measure that features are made of, one row each.
+
+    Parameters
+    ----------
+    histories, population, features, contexts, instant
+        As for `extract`.
+
+    Attributes
+    ----------
+    table : ibis Table
+        The population's columns, and the measures.
+    """
+
+    def __init__(
+        self, histories: Known, population: ir.Table, features: Sequence[Feature], contexts: Contexts, instant: Instant
+    ) -> None:
+        self._instant = instant
+        self._names: dict[str, str] = {}
+        parts: list[ir.Table] = []
+
+        @cache
+        def rows_of(table: str) -> ir.Table:
+            rows = histories.known(table, instant)
+            for context in contexts.get(table, ()):
+                rows = _with_context(histories, rows, context, instant)
+            return rows
+
+        for (table, at, _), measures in _grouped(features).items():
+            named = {key: f"__m{len(self._names) + position}" for position, key in enumerate(measures)}
+            self._names |= named
+            parts += _parts(rows_of, table, at, {named[key]: measure for key, measure in measures.items()}, instant)
+        self.table = population
         for part in parts:
-            wide = wide.left_join(part, CUSTOMER_ID, rname=f"__right{len(wide.columns)}_{{name}}")
-        columns |= names
-    own = {name: wide[name] for name in population.columns}
-    values = [_value(wide, own, feature, columns, as_of).name(feature.name) for feature in features]
-    return wide.select(wide[CUSTOMER_ID], ibis.literal(as_of).name(AS_OF), *values)
+            self.table = self.table.left_join(part, CUSTOMER_ID, rname=f"__right{len(self.table.columns)}_{{name}}")
+        self._own = {name: self.table[name] for name in population.columns}
+
+    def value(self, feature: Feature) -> ir.Value:
+        """Return a feature's value, or the key of its group where it has a pool."""
+        if feature.pool:
+            return self.resolved(feature, feature.pool.by).cast("string")
+        value = self.resolved(feature, feature.formula)
+        if feature.empty is not None:
+            value = value.fill_null(feature.empty)
+        return value.cast(feature.dtype)
+
+    def resolved(self, feature: Feature, formula: Deferred) -> ir.Value:
+        """Return a formula over the measures of a feature and the columns of its customer."""
+        row = Row(self._own)
+        row["as_of_day"] = self._instant.date().epoch_days()
+        for name, measure in feature.inputs.items():
+            row[name] = self.table[self._names[key_of(feature, measure)]]
+        return nothing_by_zero(resolve(formula, row))
 
 
-class _Row(dict[str, Any]):
+class Row(dict[str, Any]):
     """What a formula sees: measures, the customer's own columns, and the date."""
 
     __getattr__ = dict.__getitem__
 
 
-def _value(
-    wide: ir.Table, own: dict[str, ir.Value], feature: Feature, columns: dict[str, str], as_of: dt.date
-) -> ir.Value:
-    row = _Row(own)
-    row["as_of_day"] = ibis.literal((as_of - _EPOCH).days)
-    for name, measure in feature.inputs.items():
-        row[name] = wide[columns[_key(feature, measure)]]
-    value = feature.formula.resolve(row)
-    if feature.empty is not None:
-        value = value.fill_null(feature.empty)
-    return value.cast(feature.dtype)
+def resolve(expression: Any, row: Any) -> Any:
+    """Return the value of a deferred expression; a constant is its own."""
+    return expression.resolve(row) if hasattr(expression, "resolve") else ibis.literal(expression)
 
 
-def _grouped(features: Sequence[Feature]) -> dict[tuple[str, str], dict[str, Measure]]:
-    """Collect the distinct measures of all features by table and the time column that they look at."""
-    groups: dict[tuple[str, str], dict[str, Measure]] = {}
+def nothing_by_zero(value: ir.Value) -> ir.Value:
+    """Let every division by zero be null, as no two engines agree on it."""
+
+    def replaced(node: ops.Node, parts: dict[str, Any] | None) -> ops.Node:
+        node = node.__recreate__(parts) if parts else node
+        return ops.Divide(node.left, ops.NullIf(node.right, 0)) if isinstance(node, ops.Divide) else node
+
+    changed: ir.Value = value.op().replace(replaced, filter=ops.Value).to_expr()
+    return changed
+
+
+def source_of(feature: Feature, measure: Measure) -> str:
+    """Return the table that a measure is taken of."""
+    return measure.source or feature.source
+
+
+def key_of(feature: Feature, measure: Measure) -> str:
+    """Return what tells a measure from every other; deferred expressions compare to expressions, so it is text."""
+    return f"{source_of(feature, measure)} {measure!r}"
+
+
+def _grouped(features: Sequence[Feature]) -> dict[Group, dict[str, Measure]]:
+    """Collect the distinct measures of all features by table, the time column that they look at, and turn."""
+    groups: dict[Group, dict[str, Measure]] = {}
     for feature in features:
         for measure in feature.inputs.values():
-            at = measure.at or SCHEMAS[feature.source].event
-            groups.setdefault((feature.source, at), {})[_key(feature, measure)] = measure
+            table = source_of(feature, measure)
+            group = (table, measure.at or SCHEMAS[table].event, repr(measure.turn))
+            groups.setdefault(group, {})[key_of(feature, measure)] = measure
     return groups
 
 
-def _key(feature: Feature, measure: Measure) -> str:
-    return f"{feature.source} {measure!r}"  # deferred expressions compare to expressions, so text is what can be a key
+def _parts(
+    rows_of: Callable[[str], ir.Table], table: str, at: str, measures: dict[str, Measure], instant: Instant
+) -> list[ir.Table]:
+    rows, turn = rows_of(table), next(iter(measures.values())).turn
+    if turn:
+        return [_around(rows, at, rows_of(turn.source), turn, measures, instant)]
+    merging = {name: measure for name, measure in measures.items() if measure.how not in ("last", "distinct")}
+    parts = [_merged(rows, at, merging, instant)] if merging else []
+    return parts + [_apart(rows, at, measures[name], name, instant) for name in measures if name not in merging]
 
 
-def _with_context(rows: ir.Table, context: RowContext) -> ir.Table:
+def _with_context(histories: Known, rows: ir.Table, context: RowContext, instant: Instant) -> ir.Table:
+    by = context.by
     if context.how == "rank":
-        rank = ibis.row_number().over(group_by=rows[CUSTOMER_ID], order_by=rows[context.by])
+        rank = ibis.row_number().over(group_by=rows[CUSTOMER_ID], order_by=rows[by])
         return rows.mutate(rank.name(context.name))
     shared = [CUSTOMER_ID, *context.same]
-    moments = rows.filter([rows[name].notnull() for name in context.same]).select(*shared, context.by).distinct()
-    before = moments[context.by].lag().over(group_by=[moments[name] for name in shared], order_by=moments[context.by])
-    moments = moments.mutate(before.name(context.name))
-    joined = rows.left_join(moments, [*shared, context.by])
+    there = [rows[name].notnull() for name in context.same]
+    if context.source:
+        moments = rows.select(*shared, by).distinct()
+        other = histories.known(context.source, instant)
+        event = SCHEMAS[context.source].event
+        earlier = other.select(*shared, __then=other[event])
+        pairs = moments.inner_join(earlier, [*shared, earlier["__then"] < moments[by]])
+        moments = pairs.group_by(*shared, by).agg(pairs["__then"].max().name(context.name))
+    else:
+        taken = rows[context.value or by].min()
+        moments = (rows.filter(there) if there else rows).group_by(*shared, by).agg(taken.name("__taken"))
+        before = moments["__taken"].lag().over(group_by=[moments[name] for name in shared], order_by=moments[by])
+        moments = moments.mutate(before.name(context.name))
+    joined = rows.left_join(moments, [*shared, by])
     return joined.select(*rows.columns, context.name)
 
 
-def _in_reach(rows: ir.Table, at: str, measures: Iterable[Measure], as_of: dt.date) -> ir.Table:
+def _in_reach(rows: ir.Table, at: str, measures: Iterable[Measure], instant: Instant) -> ir.Table:
     """Keep the rows before T, and with the longest window where every measure has one."""
-    rows = rows.filter(rows[at] < start_of(as_of))
+    rows = rows.filter(rows[at] < instant)
     windows = [measure.window for measure in measures]
     if None in windows:
         return rows
-    return rows.filter(rows[at] >= start_of(as_of) - max(window for window in windows if window) * DAY)
+    return rows.filter(rows[at] >= instant - ibis.interval(days=max(window for window in windows if window)))
 
 
-def _last(rows: ir.Table, at: str, measure: Measure, name: str, as_of: dt.date) -> ir.Table:
-    rows = _in_reach(rows, at, [measure], as_of)
+def _apart(rows: ir.Table, at: str, measure: Measure, name: str, instant: Instant) -> ir.Table:
+    """Compute a measure whose parts cannot be merged."""
+    rows = _in_reach(rows, at, [measure], instant)
     if measure.where is not None:
-        rows = rows.filter(measure.where.resolve(rows))
+        rows = rows.filter(resolve(measure.where, rows))
+    if measure.how == "distinct":
+        return rows.group_by(CUSTOMER_ID).agg(resolve(measure.value, rows).nunique().name(name))
     newest = rows.filter(rows[at] == rows[at].max().over(group_by=rows[CUSTOMER_ID]))
-    return newest.group_by(CUSTOMER_ID).agg(measure.value.resolve(newest).min().name(name))
+    return newest.group_by(CUSTOMER_ID).agg(resolve(measure.value, newest).min().name(name))
 
 
-def _merged(rows: ir.Table, at: str, measures: dict[str, Measure], as_of: dt.date) -> ir.Table:
-    rows = _in_reach(rows, at, measures.values(), as_of)
+def _around(
+    rows: ir.Table, at: str, turns: ir.Table, turn: Turn, measures: dict[str, Measure], instant: Instant
+) -> ir.Table:
+    """Compute measures before and after a turn; customers without one are left out before anything is grouped."""
+    event = SCHEMAS[turn.source].event
+    turns = turns.filter(turns[event] >= instant - ibis.interval(days=turn.window))
+    if turn.where is not None:
+        turns = turns.filter(resolve(turn.where, turns))
+    turns = turns.group_by(CUSTOMER_ID).agg(__turn=turns[event].max().truncate("D"))
+    reach = turn.window + max(measure.window or 0 for measure in measures.values())
+    rows = rows.filter(rows[at] < instant, rows[at] >= instant - ibis.interval(days=reach))
+    rows = rows.inner_join(turns, CUSTOMER_ID)
+    taken = {}
+    for name, measure in measures.items():
+        days = ibis.interval(days=measure.window)
+        start, end = (
+            (rows["__turn"], rows["__turn"] + days) if measure.after else (rows["__turn"] - days, rows["__turn"])
+        )
+        where = (rows[at] >= start) & (rows[at] < end)
+        if measure.where is not None:
+            where &= resolve(measure.where, rows)
+        taken[name] = _aggregated(rows, measure, where)
+    return rows.group_by(CUSTOMER_ID).agg(**taken)
+
+
+def _aggregated(rows: ir.Table, measure: Measure, where: ir.BooleanValue | None) -> ir.Value:
+    if measure.value is None:
+        return rows.count(where=where)
+    how = {"days": "nunique", "distinct": "nunique"}.get(measure.how, measure.how)
+    return getattr(resolve(measure.value, rows), how)(where=where)
+
+
+def _merged(rows: ir.Table, at: str, measures: dict[str, Measure], instant: Instant) -> ir.Table:
+    rows = _in_reach(rows, at, measures.values(), instant)
     edges = _edges(measures.values())
-    reached = [(rows[at] >= start_of(as_of) - edge * DAY, number) for number, edge in enumerate(edges)]
+    reached = [(rows[at] >= instant - ibis.interval(days=edge), number) for number, edge in enumerate(edges)]
     interval = ibis.cases(*reached, else_=len(edges)) if reached else ibis.literal(0)
     partials: dict[str, ir.Value] = {}
     sources: dict[str, str] = {}
@@ -161,6 +349,9 @@ def _merged(rows: ir.Table, at: str, measures: dict[str, Measure], as_of: dt.dat
     merged = {}
     for name, measure in measures.items():
         inside = None if measure.window is None else stage["__interval"] <= edges.index(measure.window)
+        if measure.until:
+            later = stage["__interval"] > edges.index(measure.until)
+            inside = later if inside is None else inside & later
         merged[name] = _merge(stage[sources[name]], measure, inside)
     return stage.group_by(CUSTOMER_ID).agg(**merged)
 
@@ -168,7 +359,7 @@ def _merged(rows: ir.Table, at: str, measures: dict[str, Measure], as_of: dt.dat
 def _edges(measures: Iterable[Measure]) -> list[int]:
     """Return the ages in days that cut time into intervals, short enough to count days in where that is asked for."""
     measures = list(measures)
-    edges = {measure.window for measure in measures if measure.window is not None}
+    edges = {edge for measure in measures for edge in (measure.window, measure.until) if edge}
     longest = max((measure.window or 0 for measure in measures if measure.how == "days"), default=0)
     start = 0
     for edge in sorted(edges):
@@ -179,13 +370,11 @@ def _edges(measures: Iterable[Measure]) -> list[int]:
 
 
 def _partial(rows: ir.Table, measure: Measure) -> ir.Value:
-    where = None if measure.where is None else measure.where.resolve(rows)
-    if measure.value is None:
-        return rows.count(where=where)
-    value = measure.value.resolve(rows)
+    where = None if measure.where is None else resolve(measure.where, rows)
     if measure.how == "days":
+        value = resolve(measure.value, rows)
         return bit_or(ibis.literal(1, "int64") << ((value % _DAY_BITS + _DAY_BITS) % _DAY_BITS), where=where)
-    return getattr(value, measure.how)(where=where)
+    return _aggregated(rows, measure, where)
 
 
 def _merge(partial: ir.Value, measure: Measure, inside: ir.BooleanValue | None) -> ir.Value:

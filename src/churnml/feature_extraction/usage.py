@@ -1,15 +1,28 @@
-"""Features of usage: how much, how often, since when, and whether it fades."""
+"""Features of usage: how much, how often, when, since when, and whether it fades."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 from ibis import _
 
-from churnml.feature_extraction.declare import Feature, Layout, Measure, Theme, day_of
+from churnml.feature_extraction.declare import (
+    NOTHING,
+    Feature,
+    Layout,
+    Measure,
+    Theme,
+    Turn,
+    day_of,
+    each_period,
+    in_a_row,
+    periods,
+    share,
+)
 
 LOOK_BACK_DAYS = 730
-_NOTHING = 1e-6
 
 _WORDS = {
     "voice_minutes": ("minutes", "voice minutes", "通话分钟数"),
@@ -20,43 +33,140 @@ _WORDS = {
 }
 _THEMES: dict[str, Theme] = {"dropped_calls": "network"}
 
+_TIMED = ("voice_minutes", "data_mb")  # whose times tell something
+_MONTHS = 6
+_WEEKEND = _.used_at.day_of_week.index() >= 5
+_NIGHT = (_.used_at.hour() >= 22) | (_.used_at.hour() < 6)
+_HAS_TIME = _.used_at != _.used_at.truncate("D")
+
+_TURN_DAYS = 30  # before and after a turn
+_TURN_ENOUGH = 7  # days after it
+
 
 def features(layout: Layout) -> Iterator[Feature]:
     """Declare the usage features of a layout."""
     for column in layout.measures:
-        unit, english, chinese = _WORDS.get(column, (column, column, column))
-        for days in layout.windows:
-            yield Feature(
-                f"usage_{column}_sum_{days}d",
-                "usage",
-                {"value": Measure("sum", _[column], window=days)},
-                empty=0,
-                window=days,
-                column=column,
-                unit=unit,
-                meaning=f"Sum of {column} in the {days} days before the date.",
-                phrase_en=f"{english} in the last {days} days",
-                phrase_zh=f"最近{days}天的{chinese}",
-                theme=_THEMES.get(column, "usage"),
-            )
-        yield Feature(
-            f"usage_{column}_trend_30d_90d",
-            "usage",
-            {"recent": Measure("sum", _[column], window=30), "base": Measure("sum", _[column], window=90)},
-            formula=(_.base > _NOTHING).ifelse((_.recent.fill_null(0) / 30) / (_.base / 90), None),
-            window=90,
-            column=column,
-            unit="ratio",
-            meaning=f"Daily {column} of the last 30 days over that of the last 90; null where there was none.",
-            phrase_en=f"{english} a day, last month against last quarter",
-            phrase_zh=f"{chinese}近30天日均与近90天日均之比",
-            theme=_THEMES.get(column, "usage"),
-        )
+        yield from _of_column(column, layout)
+    yield from _of_times("rows", Measure("count"), "use", "使用记录")
+    yield from _of_days(layout)
+    yield from _of_mix(layout)
+
+
+def _of_column(column: str, layout: Layout) -> Iterator[Feature]:
+    unit, english, chinese = _WORDS.get(column, (column, column, column))
+    feature = partial(Feature, source="usage", column=column, theme=_THEMES.get(column, "usage"))
     for days in layout.windows:
-        yield Feature(
+        yield feature(
+            f"usage_{column}_sum_{days}d",
+            inputs={"value": Measure("sum", _[column], window=days)},
+            empty=0,
+            window=days,
+            unit=unit,
+            meaning=f"Sum of {column} in the {days} days before the date.",
+            phrase_en=f"{english} in the last {days} days",
+            phrase_zh=f"最近{days}天的{chinese}",
+        )
+    yield feature(
+        f"usage_{column}_trend_30d_90d",
+        inputs={"recent": Measure("sum", _[column], window=30), "base": Measure("sum", _[column], window=90)},
+        formula=(_.base > NOTHING).ifelse((_.recent.fill_null(0) / 30) / (_.base / 90), None),
+        window=90,
+        unit="ratio",
+        meaning=f"Daily {column} of the last 30 days over that of the last 90; null where there was none.",
+        phrase_en=f"{english} a day, last month against last quarter",
+        phrase_zh=f"{chinese}近30天日均与近90天日均之比",
+    )
+    months = each_period(3)
+    yield feature(
+        f"usage_{column}_slope_90d",
+        inputs=periods(Measure("sum", _[column]), 30, 3),
+        formula=(months[0] - months[2]) / 2,
+        window=90,
+        unit=f"{unit} per 30 days",
+        meaning=f"Least-squares slope of the sums of {column} in the three periods of 30 days before the date.",
+        phrase_en=f"change of {english} from month to month, last quarter",
+        phrase_zh=f"近90天{chinese}每30天的变化",
+    )
+    mean = (months[0] + months[1] + months[2]) / 3
+    spread = (((months[0] - mean) ** 2 + (months[1] - mean) ** 2 + (months[2] - mean) ** 2) / 3).sqrt()
+    yield feature(
+        f"usage_{column}_volatility_90d",
+        inputs=periods(Measure("sum", _[column]), 30, 3),
+        formula=share(spread, mean),
+        window=90,
+        unit="ratio",
+        meaning=f"Standard deviation over mean of the sums of {column} in the three periods of 30 days before the date; null"
+        " where the mean is not over 0.",
+        phrase_en=f"how much {english} vary from month to month",
+        phrase_zh=f"{chinese}的月波动程度",
+    )
+    if column in _TIMED:
+        yield from _of_times(column, Measure("sum", _[column]), english, chinese)
+    if layout.has("complaints"):
+        yield _around(column, Turn("complaints", 180), "complaint", ("a complaint", "投诉"), feature)
+    if layout.has("subscriptions"):
+        turn = Turn("subscriptions", 180, where=_.rank > 0)
+        yield _around(column, turn, "plan_change", ("a change of plan", "套餐变更"), feature)
+
+
+def _of_times(column: str, measure: Measure, english: str, chinese: str) -> Iterator[Feature]:
+    """Declare which part falls on weekends and into nights."""
+    feature = partial(Feature, source="usage", window=90, unit="share", theme="usage")
+    whole = replace(measure, window=90)
+    yield feature(
+        f"usage_{column}_weekend_share_90d",
+        inputs={"part": replace(whole, where=_WEEKEND), "whole": whole},
+        formula=share(_.part, _.whole),
+        meaning=f"Share of {column} of the last 90 days that fell on a Saturday or Sunday; null where there was none.",
+        phrase_en=f"share of {english} at weekends",
+        phrase_zh=f"{chinese}的周末占比",
+    )
+    yield feature(
+        f"usage_{column}_night_share_90d",
+        inputs={
+            "part": replace(whole, where=_NIGHT),
+            "whole": whole,
+            "timed": Measure("count", where=_HAS_TIME, window=90),
+        },
+        formula=(_.timed.fill_null(0) > 0).ifelse(share(_.part, _.whole), None),
+        meaning=f"Share of {column} of the last 90 days from 22:00 to 6:00; null where there was none, or where every row"
+        " is of 0:00 (daily totals).",
+        phrase_en=f"share of {english} at night",
+        phrase_zh=f"{chinese}的夜间占比",
+    )
+
+
+def _around(column: str, turn: Turn, name: str, words: tuple[str, str], feature: partial[Feature]) -> Feature:
+    _unit, english, chinese = _WORDS.get(column, (column, column, column))
+    since = _.as_of_day - _.turned
+    days = (since < _TURN_DAYS).ifelse(since, _TURN_DAYS)
+    event = {"complaints": _.opened_at, "subscriptions": _.started_at}[turn.source]
+    return feature(
+        f"usage_{column}_after_{name}_{turn.window}d",
+        inputs={
+            "before": Measure("sum", _[column], window=_TURN_DAYS, turn=turn),
+            "after": Measure("sum", _[column], window=_TURN_DAYS, turn=turn, after=True),
+            "turned": Measure("max", day_of(event), where=turn.where, window=turn.window, source=turn.source),
+        },
+        formula=((since >= _TURN_ENOUGH) & (_.before > NOTHING)).ifelse(
+            (_.after.fill_null(0) / days) / (_.before / _TURN_DAYS), None
+        ),
+        window=turn.window,
+        unit="ratio",
+        meaning=f"Daily {column} in the {_TURN_DAYS} days (as far as they lie before the date) from the day of the last"
+        f" {name.replace('_', ' ')} of the {turn.window} days before the date, over that of the {_TURN_DAYS} days before"
+        f" it; null where the day is less than {_TURN_ENOUGH} days ago, or there was none before it.",
+        phrase_en=f"{english} a day after {words[0]} against before",
+        phrase_zh=f"{words[1]}后日均{chinese}与之前之比",
+    )
+
+
+def _of_days(layout: Layout) -> Iterator[Feature]:
+    feature = partial(Feature, source="usage", theme="usage")
+    for days in layout.windows:
+        yield feature(
             f"usage_active_days_{days}d",
-            "usage",
-            {"value": Measure("days", day_of(_.used_at), window=days)},
+            inputs={"value": Measure("days", day_of(_.used_at), window=days)},
             empty=0,
             dtype="int64",
             window=days,
@@ -64,17 +174,92 @@ def features(layout: Layout) -> Iterator[Feature]:
             meaning=f"Distinct days with a usage row in the {days} days before the date.",
             phrase_en=f"active days in the last {days} days",
             phrase_zh=f"最近{days}天的活跃天数",
-            theme="usage",
         )
-    yield Feature(
+    yield feature(
+        "usage_active_days_trend_30d_90d",
+        inputs={
+            "recent": Measure("days", day_of(_.used_at), window=30),
+            "base": Measure("days", day_of(_.used_at), window=90),
+        },
+        formula=(_.recent.fill_null(0) / 30.0) / (_.base / 90.0),
+        window=90,
+        unit="ratio",
+        meaning="Share of active days in the last 30 days over that in the last 90; null where there was none.",
+        phrase_en="active days, last month against last quarter",
+        phrase_zh="近30天活跃天数与近90天之比",
+    )
+    yield feature(
         "usage_days_since_last",
-        "usage",
-        {"last": Measure("max", day_of(_.used_at), window=LOOK_BACK_DAYS)},
+        inputs={"last": Measure("max", day_of(_.used_at), window=LOOK_BACK_DAYS)},
         formula=_.as_of_day - _.last,
         window=LOOK_BACK_DAYS,
         unit="days",
         meaning=f"Whole days since the day of the last usage row; null where there is none in {LOOK_BACK_DAYS} days.",
         phrase_en="days since the last use",
         phrase_zh="距最近一次使用的天数",
-        theme="usage",
     )
+    silent = [count == 0 for count in each_period(_MONTHS)]
+    yield feature(
+        f"usage_silent_months_{30 * _MONTHS}d",
+        inputs=periods(Measure("count"), 30, _MONTHS),
+        formula=sum((month.ifelse(1, 0) for month in silent[1:]), silent[0].ifelse(1, 0)),
+        dtype="int64",
+        window=30 * _MONTHS,
+        unit="periods of 30 days",
+        meaning=f"Of the {_MONTHS} periods of 30 days before the date, those without a usage row.",
+        phrase_en=f"months without any use in the last {_MONTHS}",
+        phrase_zh=f"最近{_MONTHS}个月内无使用的月数",
+    )
+    yield feature(
+        "usage_silent_months_in_a_row",
+        inputs=periods(Measure("count"), 30, _MONTHS),
+        formula=in_a_row(silent),
+        dtype="int64",
+        window=30 * _MONTHS,
+        unit="periods of 30 days",
+        meaning=f"Periods of 30 days without a usage row in a row until the date, {_MONTHS} at most.",
+        phrase_en="months without any use until now",
+        phrase_zh="至今连续无使用的月数",
+    )
+
+
+def _of_mix(layout: Layout) -> Iterator[Feature]:
+    """Declare what compares columns that operators usually have."""
+    pairs = (
+        ("data_mb", 1, "usage_data_per_voice_minute_90d", "MB per minute", "data for each voice minute", "流量与通话之比"),
+        ("sms_count", 1, "usage_sms_per_voice_minute_90d", "messages per minute", "messages for each voice minute", "短信与通话之比"),
+        ("roaming_minutes", 1, "usage_roaming_share_90d", "ratio", "roaming against all voice minutes", "漫游通话占比"),
+        ("dropped_calls", 100, "usage_dropped_calls_per_100_minutes_90d", "calls per 100 minutes", "dropped calls per 100 minutes", "每100分钟掉话次数"),
+    )  # fmt: skip
+    for column, times, name, unit, english, chinese in pairs:
+        if {column, "voice_minutes"} <= set(layout.measures):
+            yield Feature(
+                name,
+                "usage",
+                {
+                    "part": Measure("sum", _[column], window=90),
+                    "whole": Measure("sum", _.voice_minutes, window=90),
+                },
+                formula=share(_.part * times if times != 1 else _.part, _.whole),
+                window=90,
+                unit=unit,
+                meaning=f"{times if times != 1 else 'Sum'} {'x sum ' if times != 1 else ''}of {column} over the sum of"
+                " voice_minutes in the 90 days before the date; null without voice_minutes.",
+                phrase_en=english,
+                phrase_zh=chinese,
+                theme=_THEMES.get(column, "usage"),
+            )
+    if "roaming_minutes" in layout.measures:
+        yield Feature(
+            "usage_roaming_days_90d",
+            "usage",
+            {"value": Measure("days", day_of(_.used_at), where=_.roaming_minutes > 0, window=90)},
+            empty=0,
+            dtype="int64",
+            window=90,
+            unit="days",
+            meaning="Distinct days with roaming_minutes over 0 in the 90 days before the date.",
+            phrase_en="days of roaming in the last 90 days",
+            phrase_zh="最近90天的漫游天数",
+            theme="usage",
+        )

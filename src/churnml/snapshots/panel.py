@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,10 +14,11 @@ from churnml.columns import AS_OF, CHURNED, CUSTOMER_ID, VALUE
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction.catalogue import ROW_CONTEXT, catalogue, layout_of
 from churnml.feature_extraction.declare import Feature
-from churnml.feature_extraction.engine import extract
+from churnml.feature_extraction.embedded import Embedded
+from churnml.feature_extraction.frozen import Frozen
 from churnml.files import atomic_file
 from churnml.labels import outcome
-from churnml.population import at_risk
+from churnml.population import at_risk, customers_lately
 from churnml.progress import track
 from churnml.tables.histories import Histories
 
@@ -49,6 +49,8 @@ class Panel:
     ----------
     features : list of Feature
         Those of the catalogue, which models read.
+    frozen : Frozen
+        What features looked up of everyone at the latest date that was computed.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class Panel:
         self.features: list[Feature] = catalogue(layout_of(histories.config, histories.extras))
         names = {feature.name for feature in self.features}
         self._columns = [*self.features, *(feature for feature in also if feature.name not in names)]
+        self._engine = Embedded(histories, self._columns, ROW_CONTEXT)
+        self.frozen = Frozen({})
 
     @property
     def schema(self) -> pa.Schema:
@@ -83,7 +87,7 @@ class Panel:
             If nobody is at risk at one of the dates.
         """
         for as_of in track(self.dates, "features", show=progress):
-            yield from self._at(as_of).to_pyarrow_batches(chunk_size=50_000)
+            yield from self._at(as_of)
 
     def write(self, target: Path, *, progress: bool = False) -> int:
         """Write the panel as one Parquet file that appears whole or not at all; return its number of rows."""
@@ -102,19 +106,18 @@ class Panel:
         frame: pd.DataFrame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
         return frame.astype({AS_OF: "datetime64[us]"})
 
-    def _at(self, as_of: dt.date) -> ir.Table:
+    def _at(self, as_of: dt.date) -> pa.RecordBatchReader:
         con = self.histories.con
-        population = con.create_table("population", at_risk(self.histories, as_of), temp=True, overwrite=True)
+        populations = {"at_risk": at_risk(self.histories, as_of), "lately": customers_lately(self.histories, as_of)}
+        rows, self.frozen = self._engine.at(as_of, populations)
+        population = con.table("population_at_risk")
         if not population.count().to_pyarrow().as_py():
             raise self._nobody(as_of)
-        rows = extract(self.histories, population, self._columns, ROW_CONTEXT, as_of)
+        sql = f"SELECT * FROM ({rows})"
         if self.labels:
-            churned = outcome.churned(self.histories, population, as_of)
-            value = outcome.value(self.histories, population, as_of)
-            joined = rows.left_join(churned, CUSTOMER_ID, rname="_churned_{name}")
-            joined = joined.left_join(value, CUSTOMER_ID, rname="_value_{name}")
-            rows = joined.select(*rows.columns, CHURNED, VALUE)
-        return rows.order_by(CUSTOMER_ID)
+            for labels in (outcome.churned, outcome.value):
+                sql += f" LEFT JOIN ({con.compile(labels(self.histories, population, as_of))}) USING ({CUSTOMER_ID})"
+        return con.con.execute(f"{sql} ORDER BY {CUSTOMER_ID}").to_arrow_reader(50_000)
 
     def _nobody(self, as_of: dt.date) -> ChurnmlError:
         histories = self.histories

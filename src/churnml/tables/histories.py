@@ -78,7 +78,7 @@ class Histories:
         """Tell whether the operator has a table."""
         return table in self.reports
 
-    def known(self, table: str, instant: dt.datetime) -> ir.Table:
+    def known(self, table: str, instant: dt.datetime | ir.TimestampScalar) -> ir.Table:
         """Return the rows of a table as they were known at an instant (see `tables.known.known_at`)."""
         return known.known_at(self._accepted(table), SCHEMAS[table], instant, has_versions=table in self._versioned)
 

@@ -28,7 +28,9 @@ def latest_versions(rows: ir.Table, schema: Schema) -> ir.Table:
     return numbered.filter((numbered.__newer == 0) | numbered.__keyless).drop("__newer", "__keyless")
 
 
-def known_at(rows: ir.Table, schema: Schema, instant: dt.datetime, *, has_versions: bool) -> ir.Table:
+def known_at(
+    rows: ir.Table, schema: Schema, instant: dt.datetime | ir.TimestampScalar, *, has_versions: bool
+) -> ir.Table:
     """Return a table as it was known at an instant.
 
     Parameters

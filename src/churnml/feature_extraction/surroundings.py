@@ -1,0 +1,69 @@
+"""Features of surroundings: how the network does, and how many leave, around a customer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ibis import _
+
+from churnml.feature_extraction.declare import Deferred, Feature, Layout, Measure, Pool, day_of
+
+_LATELY = 90  # days
+_MINUTES, _CUSTOMERS = 10_000, 200  # of the whole, that go into each group
+
+
+def features(layout: Layout) -> Iterator[Feature]:
+    """Declare the surroundings of a layout: by region and by plan, where there are such."""
+    groups: list[tuple[str, Deferred, dict[str, Measure], tuple[str, str]]] = []
+    if "region" in layout.attributes:
+        groups.append(("region", _.region, {}, ("region", "地区")))
+    if layout.has("subscriptions"):
+        last = {"plan": Measure("last", _.plan, source="subscriptions")}
+        groups.append(("plan", _.plan, last, ("plan", "套餐")))
+    for name, by, inputs, words in groups:
+        if {"dropped_calls", "voice_minutes"} <= set(layout.measures):
+            yield _dropped(name, by, inputs, words)
+        yield _left(name, by, inputs, words)
+
+
+def _dropped(name: str, by: Deferred, inputs: dict[str, Measure], words: tuple[str, str]) -> Feature:
+    return Feature(
+        f"surroundings_dropped_calls_per_100_minutes_{name}_30d",
+        "usage",
+        inputs
+        | {
+            "dropped": Measure("sum", _.dropped_calls, window=30),
+            "minutes": Measure("sum", _.voice_minutes, window=30),
+        },
+        pool=Pool(by, numerator=_.dropped * 100, denominator=_.minutes, weight=_MINUTES),
+        window=30,
+        unit="calls per 100 minutes",
+        meaning=f"Dropped calls per 100 voice minutes, in the 30 days before the date, of all customers at risk of the"
+        f" {name}, shrunk towards that of all by {_MINUTES:,} minutes.",
+        phrase_en=f"dropped calls per 100 minutes in the {words[0]}",
+        phrase_zh=f"所在{words[1]}每100分钟掉话次数",
+        theme="network",
+    )
+
+
+def _left(name: str, by: Deferred, inputs: dict[str, Measure], words: tuple[str, str]) -> Feature:
+    there = day_of(_.signed_up_at) < _.as_of_day - _LATELY
+    return Feature(
+        f"surroundings_churn_rate_{name}_{_LATELY}d",
+        "customers",
+        inputs,
+        pool=Pool(
+            by,
+            numerator=(there & _.churned_at.notnull()).ifelse(1.0, 0.0),
+            denominator=there.ifelse(1.0, 0.0),
+            weight=_CUSTOMERS,
+            everyone="lately",
+        ),
+        window=_LATELY,
+        unit="share",
+        meaning=f"Share of the customers of the {name} (its last started) {_LATELY} days before the date who are known to"
+        f" have left by the date, shrunk towards that of all by {_CUSTOMERS} customers.",
+        phrase_en=f"share that left lately in the {words[0]}",
+        phrase_zh=f"所在{words[1]}近期流失率",
+        theme="profile",
+    )
