@@ -126,7 +126,7 @@ def _of_lines(layout: Layout) -> Iterator[Feature]:
         inputs=latest,
         formula=((left >= 0) & (left < 60)).ifelse(1, 0),
         unit="0 or 1",
-        meaning="1 where the latest contract end in force is the day of the date or one of the 59 days after it, else 0.",
+        meaning="1 where the latest contract end in force is the date or one of the 59 days after it, else 0.",
         phrase_en="contract ends within 60 days",
         phrase_zh="合约60天内到期",
     )

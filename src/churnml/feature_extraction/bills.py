@@ -132,8 +132,8 @@ def _of_shock(money: str) -> Iterator[Feature]:
         formula=share(_.highest, MEAN),
         window=365,
         unit="ratio",
-        meaning="Highest bill of the last 90 days over the mean of the bills of the 365 days before the date; null where"
-        " that is not over 0; 0 where none was billed in the 90 days.",
+        meaning="Highest bill of the last 90 days over the mean of the bills of the 365 days before the date; null"
+        " where that is not over 0, or none was billed in the 90 days.",
         phrase_en="highest bill of the last quarter against the average of a year",
         phrase_zh="近90天最高账单与近一年平均之比",
     )
@@ -157,8 +157,8 @@ def _of_shock(money: str) -> Iterator[Feature]:
         formula=(over > 0).ifelse(over, over * 0),
         window=90,
         unit=money,
-        meaning="How far the mean bill of the 90 days before the date lies over the monthly fee in force, at least 0; null"
-        " without a bill or a fee.",
+        meaning="How far the mean bill of the 90 days before the date lies over the monthly fee in force, at least 0;"
+        " null without a bill or a fee.",
         phrase_en="average bill above the monthly fee, last quarter",
         phrase_zh="近90天账单超出月租费的平均金额",
     )
@@ -180,8 +180,8 @@ def _of_shock(money: str) -> Iterator[Feature]:
         formula=least(*months[:6]),
         window=180,
         unit=money,
-        meaning="Least that was billed in one of the six periods of 30 days before the date: so much or more was spent six"
-        " months in a row.",
+        meaning="Least that was billed in one of the six periods of 30 days before the date: so much or more was spent"
+        " six months in a row.",
         phrase_en="least monthly spend of the last six months",
         phrase_zh="近六个月的最低月消费",
     )
@@ -191,8 +191,8 @@ def _of_shock(money: str) -> Iterator[Feature]:
         formula=share(months[0], greatest(*months)),
         window=360,
         unit="share",
-        meaning="Billed in the last 30 days over the most that was billed in one of the twelve periods of 30 days before"
-        " the date; null where that is not over 0.",
+        meaning="Billed in the last 30 days over the most that was billed in one of the twelve periods of 30 days"
+        " before the date; null where that is not over 0.",
         phrase_en="last month's bill against the highest month of a year",
         phrase_zh="最近一月账单与近一年最高月之比",
     )
@@ -209,8 +209,8 @@ def _of_payment() -> Iterator[Feature]:
             inputs=inputs,
             formula=MEAN,
             window=days,
-            meaning=f"Mean of the whole days from the due day to the day of payment, of bills due in the {days} days before"
-            " the date that are known to be paid; negative before the due day.",
+            meaning=f"Mean of the whole days from the due day to the day of payment, of bills due in the {days} days"
+            " before the date that are known to be paid; negative before the due day.",
             phrase_en=f"days from due day to payment, last {days} days",
             phrase_zh=f"近{days}天账单的平均付款延迟天数",
         )

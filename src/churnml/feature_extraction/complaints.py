@@ -164,8 +164,8 @@ def _of_kinds(layout: Layout) -> Iterator[Feature]:
         window=365,
         unit="",
         frequent=10,
-        meaning="Category of the last complaint of the 365 days before the date; other where it is none of the ten that are"
-        " most frequent among all customers.",
+        meaning="Category of the last complaint of the 365 days before the date; other where it is none of the ten that"
+        " are most frequent among all customers.",
         phrase_en="what the last complaint was about",
         phrase_zh="最近一次投诉的类别",
     )

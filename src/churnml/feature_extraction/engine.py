@@ -25,7 +25,7 @@ _DAY_BITS = 62
 
 Contexts = Mapping[str, tuple[RowContext, ...]]
 Group = tuple[str, str, str]  # table, time column, turn
-Instant = ir.TimestampScalar
+Instant = Any  # an ibis timestamp: T, wall-clock
 
 
 class Known(Protocol):
@@ -51,7 +51,7 @@ def extract(
     features: Sequence[Feature],
     contexts: Contexts,
     instant: Instant,
-    frozen: ir.Table,
+    frozen: ir.Table | None = None,
 ) -> ir.Table:
     """Compute features as of one date.
 
@@ -67,7 +67,7 @@ def extract(
         Columns that rows of a table get from other rows, by table.
     instant : ibis timestamp
         T, wall-clock.
-    frozen : ibis Table
+    frozen : ibis Table, optional
         What is looked up of everyone as of T: ``feature``, ``key``, ``value`` (see `frozen`).
 
     Returns
@@ -79,7 +79,7 @@ def extract(
     values = [wide.value(feature).name(feature.name) for feature in features]
     rows = wide.table.select(wide.table[CUSTOMER_ID], instant.date().name(AS_OF), *values)
     for feature in features:
-        if feature.pool or feature.frequent:
+        if frozen is not None and (feature.pool or feature.frequent):
             rows = _looked_up(rows, feature, frozen)
     return rows.select(CUSTOMER_ID, AS_OF, *(feature.name for feature in features))
 

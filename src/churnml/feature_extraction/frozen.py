@@ -1,4 +1,4 @@
-"""What features look up of everyone, as of one date: a small table that goes wherever one customer is looked at alone."""
+"""What features look up of everyone, as of one date: a small table that goes wherever one customer is looked at."""
 
 from __future__ import annotations
 

@@ -61,8 +61,8 @@ def _left(name: str, by: Deferred, inputs: dict[str, Measure], words: tuple[str,
         ),
         window=_LATELY,
         unit="share",
-        meaning=f"Share of the customers of the {name} (its last started) {_LATELY} days before the date who are known to"
-        f" have left by the date, shrunk towards that of all by {_CUSTOMERS} customers.",
+        meaning=f"Share of the customers of the {name} (its last started) {_LATELY} days before the date who are known"
+        f" to have left by the date, shrunk towards that of all by {_CUSTOMERS} customers.",
         phrase_en=f"share that left lately in the {words[0]}",
         phrase_zh=f"所在{words[1]}近期流失率",
         theme="profile",

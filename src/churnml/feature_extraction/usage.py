@@ -95,8 +95,8 @@ def _of_column(column: str, layout: Layout) -> Iterator[Feature]:
         formula=share(spread, mean),
         window=90,
         unit="ratio",
-        meaning=f"Standard deviation over mean of the sums of {column} in the three periods of 30 days before the date; null"
-        " where the mean is not over 0.",
+        meaning=f"Standard deviation over mean of the sums of {column} in the three periods of 30 days before the date;"
+        " null where the mean is not over 0.",
         phrase_en=f"how much {english} vary from month to month",
         phrase_zh=f"{chinese}的月波动程度",
     )
@@ -129,8 +129,8 @@ def _of_times(column: str, measure: Measure, english: str, chinese: str) -> Iter
             "timed": Measure("count", where=_HAS_TIME, window=90),
         },
         formula=(_.timed.fill_null(0) > 0).ifelse(share(_.part, _.whole), None),
-        meaning=f"Share of {column} of the last 90 days from 22:00 to 6:00; null where there was none, or where every row"
-        " is of 0:00 (daily totals).",
+        meaning=f"Share of {column} of the last 90 days from 22:00 to 6:00; null where there was none, or where every"
+        " row is of 0:00 (daily totals).",
         phrase_en=f"share of {english} at night",
         phrase_zh=f"{chinese}的夜间占比",
     )
@@ -154,8 +154,8 @@ def _around(column: str, turn: Turn, name: str, words: tuple[str, str], feature:
         window=turn.window,
         unit="ratio",
         meaning=f"Daily {column} in the {_TURN_DAYS} days (as far as they lie before the date) from the day of the last"
-        f" {name.replace('_', ' ')} of the {turn.window} days before the date, over that of the {_TURN_DAYS} days before"
-        f" it; null where the day is less than {_TURN_ENOUGH} days ago, or there was none before it.",
+        f" {name.replace('_', ' ')} of the {turn.window} days before the date, over that of the {_TURN_DAYS} days"
+        f" before it; null where the day is less than {_TURN_ENOUGH} days ago, or there was none before it.",
         phrase_en=f"{english} a day after {words[0]} against before",
         phrase_zh=f"{words[1]}后日均{chinese}与之前之比",
     )
@@ -226,15 +226,15 @@ def _of_days(layout: Layout) -> Iterator[Feature]:
 def _of_mix(layout: Layout) -> Iterator[Feature]:
     """Declare what compares columns that operators usually have."""
     pairs = (
-        ("data_mb", 1, "usage_data_per_voice_minute_90d", "MB per minute", "data for each voice minute", "流量与通话之比"),
-        ("sms_count", 1, "usage_sms_per_voice_minute_90d", "messages per minute", "messages for each voice minute", "短信与通话之比"),
-        ("roaming_minutes", 1, "usage_roaming_share_90d", "ratio", "roaming against all voice minutes", "漫游通话占比"),
-        ("dropped_calls", 100, "usage_dropped_calls_per_100_minutes_90d", "calls per 100 minutes", "dropped calls per 100 minutes", "每100分钟掉话次数"),
+        ("data_mb", 1, "data_per_voice_minute", "MB per minute", "data for each voice minute", "流量与通话之比"),
+        ("sms_count", 1, "sms_per_voice_minute", "ratio", "messages for each voice minute", "短信与通话之比"),
+        ("roaming_minutes", 1, "roaming_share", "ratio", "roaming against all voice minutes", "漫游通话占比"),
+        ("dropped_calls", 100, "dropped_calls_per_100_minutes", "ratio", "dropped calls per 100 minutes", "每百分钟掉话次数"),
     )  # fmt: skip
     for column, times, name, unit, english, chinese in pairs:
         if {column, "voice_minutes"} <= set(layout.measures):
             yield Feature(
-                name,
+                f"usage_{name}_90d",
                 "usage",
                 {
                     "part": Measure("sum", _[column], window=90),

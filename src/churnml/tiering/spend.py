@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import ibis
 import numpy as np
 import pandas as pd
 
+from churnml.asof import start_of
 from churnml.columns import CUSTOMER_ID, VALUE_TIER
 from churnml.config import TierScheme
 from churnml.feature_extraction.bills import billed
@@ -47,5 +49,6 @@ def value_tier(spend: pd.Series[Any], scheme: TierScheme) -> pd.Series[Any]:
 
 def monthly_spend_at(histories: Histories, as_of: dt.date) -> pd.Series[Any]:
     """Return the monthly spend of everyone at risk at a date, in money, by ``customer_id``."""
-    found = extract(histories, at_risk(histories, as_of), [QUARTER], {}, as_of)
+    instant = ibis.literal(start_of(as_of))
+    found = extract(histories, at_risk(histories, as_of), [QUARTER], {}, instant)
     return monthly_spend(found.to_pyarrow().to_pandas().set_index(CUSTOMER_ID))
