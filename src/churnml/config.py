@@ -54,7 +54,7 @@ class Identities(Section):
 
 
 class Source(Section):
-    """Where rows come from: exactly one of ``path``, ``url``, ``sql`` and ``data``."""
+    """Where rows come from: one of ``path``, ``url``, ``sql`` and ``data``, or a ``table`` of Spark alone."""
 
     name: Name | None = None
     path: str | None = None
@@ -82,8 +82,9 @@ class Table(Source):
     def _has_one_source(self) -> Table:
         given = [word for word in ("path", "url", "sql", "sources") if getattr(self, word)]
         given += ["data"] if self.data is not None else []
+        given += ["table"] if self.table and not given else []
         if len(given) != 1:
-            raise ValueError(f"give one of path, url, sql, sources (given: {', '.join(given) or 'none'})")
+            raise ValueError(f"give one of path, url, sql, sources, or a Spark table (given: {', '.join(given) or 'none'})")
         return self
 
 

@@ -296,7 +296,9 @@ def _apart(rows: ir.Table, at: str, measure: Measure, name: str, instant: Instan
         rows = rows.filter(resolve(measure.where, rows))
     if measure.how == "distinct":
         return rows.group_by(CUSTOMER_ID).agg(resolve(measure.value, rows).nunique().name(name))
-    newest = rows.filter(rows[at] == rows[at].max().over(group_by=rows[CUSTOMER_ID]))
+    # not in one step: what sqlglot writes for Spark in place of QUALIFY names tables that are not there
+    numbered = rows.mutate(__latest=rows[at].max().over(group_by=rows[CUSTOMER_ID]))
+    newest = numbered.filter(numbered[at] == numbered["__latest"])
     return newest.group_by(CUSTOMER_ID).agg(resolve(measure.value, newest).min().name(name))
 
 

@@ -64,8 +64,10 @@ def with_own_reason(rows: ir.Table, schema: Schema, columns: list[Reading], now:
 
 def with_unknown_customer(rows: ir.Table, customers: ir.Table) -> ir.Table:
     """Add the reason of rows whose customer has no accepted row in ``customers``."""
-    known = rows[CUSTOMER_ID].isin(customers[CUSTOMER_ID])
-    return rows.mutate(rows[REASON].fill_null(known.ifelse(ibis.null("string"), UNKNOWN_CUSTOMER)).name(REASON))
+    known = customers.select(__known=customers[CUSTOMER_ID]).distinct()
+    joined = rows.left_join(known, rows[CUSTOMER_ID] == known["__known"])  # Spark has no IN outside of a filter
+    found = joined["__known"].notnull().ifelse(ibis.null("string"), UNKNOWN_CUSTOMER)
+    return joined.mutate(joined[REASON].fill_null(found).name(REASON)).select(rows.columns)
 
 
 def with_version_reason(rows: ir.Table, schema: Schema) -> ir.Table:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,42 @@ class Histories:
         return latest
 
     def _accepted(self, table: str) -> ir.Table:
-        return self.con.table(f"accepted_{table}")
+        return self.table(f"accepted_{table}")
+
+    # What follows is all that the engine which holds the rows has to do with them; Spark has its own
+    # (`tables.spark.SparkHistories`).
+
+    def table(self, name: str) -> ir.Table:
+        """Return a table or view that was made here."""
+        return self.con.table(name)
+
+    def keep(self, name: str, rows: ir.Table) -> ir.Table:
+        """Compute rows once, for as long as the histories are open."""
+        return self.con.create_table(name, rows, temp=True)
+
+    def forget(self, name: str) -> None:
+        """Give back what was kept."""
+        self.con.drop_table(name)
+
+    def view(self, name: str, rows: ir.Table) -> None:
+        """Give rows a name, and compute them whenever they are asked for."""
+        self.con.raw_sql(f"CREATE TEMP VIEW {quoted(name)} AS {self.con.compile(rows)}")
+
+    def make_empty(self, name: str, columns: Mapping[str, str]) -> None:
+        """Make a table without rows."""
+        self.con.create_table(name, schema=ibis.schema(columns), temp=True)
+
+    def read(self, schema: Schema, source: Table) -> tuple[list[Reading], bool]:
+        """Make the typed view of a table; return how its columns are read, and whether the user's has the key."""
+        return _read(self, schema, source)
+
+    def readable(self, table: str, source: Table) -> AbstractContextManager[None]:
+        """Turn what the engine says of a source into an error that names the table."""
+        return _readable(table, source)
+
+    def quarantine(self, table: str, checked: ir.Table) -> None:
+        """Write the bad ones among checked rows."""
+        _quarantine(self.con, quarantine_of(self.config, table), checked)
 
 
 @contextmanager
@@ -127,14 +163,19 @@ def open_histories(config: Config, *, strict: bool = True, progress: bool = Fals
         strict) a table has more than ``quarantine.max_share`` of its rows in quarantine.
     """
     with _connected(config) as histories:
-        given = config.tables.given()
-        for name in track(given, "reading", show=progress):
-            _open(histories, SCHEMAS[name], given[name])
-        for name in SCHEMAS.keys() - given.keys():
-            _open_absent(histories, SCHEMAS[name])
+        open_tables(histories, progress=progress)
         if strict:
             refuse_too_many_bad(histories.reports, config)
         yield histories
+
+
+def open_tables(histories: Histories, *, progress: bool = False) -> None:
+    """Read and check every table of the configuration; those that are not given are empty."""
+    given = histories.config.tables.given()
+    for name in track(given, "reading", show=progress):
+        _open(histories, SCHEMAS[name], given[name])
+    for name in SCHEMAS.keys() - given.keys():
+        _open_absent(histories, SCHEMAS[name])
 
 
 def describe_tables(config: Config) -> dict[str, dict[str, Kind]]:
@@ -193,7 +234,7 @@ def refuse_too_many_bad(reports: dict[str, TableReport], config: Config) -> None
             raise ChurnmlError(
                 f"table {name}: {report.quarantined:,} of {report.rows:,} rows are in quarantine ({reasons}),"
                 f" more than the share of {allowed:g} that is allowed",
-                f"look at {_quarantine_of(config, name)}, mend the rows or raise quarantine.max_share",
+                f"look at {quarantine_of(config, name)}, mend the rows or raise quarantine.max_share",
                 table=name,
                 rows=report.quarantined,
                 reasons=report.reasons,
@@ -207,15 +248,15 @@ def _read(histories: Histories, schema: Schema, source: Table) -> tuple[list[Rea
     query, types = renamed(con.con, schema, source, relation)
     columns = readings(con.con, schema, query, types, timezone=config.timezone, untyped=untyped)
     con.raw_sql(f"CREATE TEMP VIEW {quoted('typed_' + schema.name)} AS {typed(query, columns)}")
-    histories.extras[schema.name] = _describing(schema, columns, config)
+    histories.extras[schema.name] = describing(schema, columns, config)
     histories.columns[schema.name] = list(types)
     return columns, set(schema.key) <= types.keys()
 
 
 def _open(histories: Histories, schema: Schema, source: Table) -> None:
-    with _readable(schema.name, source):
-        columns, keyed = _read(histories, schema, source)
-        rows = histories.con.table(f"typed_{schema.name}")
+    with histories.readable(schema.name, source):
+        columns, keyed = histories.read(schema, source)
+        rows = histories.table(f"typed_{schema.name}")
         rows = checks.with_own_reason(rows, schema, columns, histories.config.now())
         if schema.large and not keyed:
             _accept_in_place(histories, schema, columns, rows)
@@ -247,7 +288,8 @@ def _readable(table: str, source: Table) -> Iterator[None]:
         raise unreadable(table, source, error) from error
 
 
-def _describing(schema: Schema, columns: list[Reading], config: Config) -> dict[str, Kind]:
+def describing(schema: Schema, columns: list[Reading], config: Config) -> dict[str, Kind]:
+    """Return the columns that describe the customer or measure something (see `Histories.extras`)."""
     own = {column.name for column in schema.columns if column.attribute}
     return {
         column.name: column.kind
@@ -257,8 +299,7 @@ def _describing(schema: Schema, columns: list[Reading], config: Config) -> dict[
 
 
 def _open_absent(histories: Histories, schema: Schema) -> None:
-    empty = ibis.schema({column.name: DTYPES[column.kind] for column in schema.columns})
-    histories.con.create_table(f"accepted_{schema.name}", schema=empty, temp=True)
+    histories.make_empty(f"accepted_{schema.name}", {column.name: DTYPES[column.kind] for column in schema.columns})
     histories.extras[schema.name] = {}
 
 
@@ -266,28 +307,27 @@ def _accept_copied(
     histories: Histories, schema: Schema, columns: list[Reading], rows: ir.Table, *, keyed: bool
 ) -> None:
     """Check every row against the others, keep the good ones in memory (DuckDB spills what does not fit)."""
-    con = histories.con
     if schema.name != "customers":
-        rows = checks.with_unknown_customer(rows, con.table("accepted_customers"))
+        rows = checks.with_unknown_customer(rows, histories.table("accepted_customers"))
     if keyed:
         rows = checks.with_version_reason(rows, schema)
     if schema.name == "customers":
         rows = checks.with_overlapping_spells(rows, schema)
-    checked = con.create_table(f"checked_{schema.name}", rows, temp=True)
+    checked = histories.keep(f"checked_{schema.name}", rows)
     _report(histories, schema, _counted(checked, schema), checked)
     accepted = checked.filter(checked[REASON].isnull()).select([column.name for column in columns])
-    accepted = con.create_table(f"accepted_{schema.name}", accepted, temp=True)
-    con.drop_table(f"checked_{schema.name}")
+    accepted = histories.keep(f"accepted_{schema.name}", accepted)
+    histories.forget(f"checked_{schema.name}")
     if keyed and _has_versions(accepted, schema):
         histories._versioned.add(schema.name)
 
 
 def _accept_in_place(histories: Histories, schema: Schema, columns: list[Reading], rows: ir.Table) -> None:
     """Leave rows where they are; filter only for what counting them finds, and do not count unchanged files again."""
-    con, config = histories.con, histories.config
+    config = histories.config
     mark = unchanged.fingerprint(config, ["customers", schema.name])
     known_good = unchanged.recall(config, schema.name, mark)
-    if known_good and _quarantine_of(config, schema.name).exists():
+    if known_good and quarantine_of(config, schema.name).exists():
         count, first, last = known_good["rows"], known_good["first"], known_good["last"]
         moments = [dt.datetime.fromisoformat(moment) if moment else None for moment in (first, last)]
         histories.reports[schema.name] = TableReport(count, count, 0, {}, *moments)
@@ -296,31 +336,27 @@ def _accept_in_place(histories: Histories, schema: Schema, columns: list[Reading
     report = histories.reports[schema.name]
     accepted = rows
     if report.reasons:
-        accepted = rows.filter(
-            rows[REASON].isnull(), rows[CUSTOMER_ID].isin(con.table("accepted_customers")[CUSTOMER_ID])
-        )
+        accepted = rows.filter(rows[REASON].isnull()).semi_join(histories.table("accepted_customers"), CUSTOMER_ID)
     else:
         moments_text = {
             "first": report.first and report.first.isoformat(),
             "last": report.last and report.last.isoformat(),
         }
         unchanged.remember(config, schema.name, mark, {"rows": report.rows, **moments_text})
-    accepted = accepted.select([column.name for column in columns])
-    con.raw_sql(f"CREATE TEMP VIEW {quoted('accepted_' + schema.name)} AS {con.compile(accepted)}")
+    histories.view(f"accepted_{schema.name}", accepted.select([column.name for column in columns]))
 
 
 def _count_by_customer(histories: Histories, schema: Schema, rows: ir.Table) -> None:
     """Count a large table in one pass, and by reason in another only where something is bad."""
-    con = histories.con
-    customers = con.table("accepted_customers")
+    customers = histories.table("accepted_customers")
     good = rows[REASON].isnull()
     event = rows[schema.event]
     by_customer = rows.group_by(CUSTOMER_ID).agg(
         rows=rows.count(), bad=rows[REASON].count(), first=event.min(where=good), last=event.max(where=good)
     )
-    counted = con.create_table(f"counted_{schema.name}", by_customer, temp=True)
-    strangers = ~counted[CUSTOMER_ID].isin(customers[CUSTOMER_ID])
-    if _scalar(counted.filter((counted.bad > 0) | strangers.fill_null(True)).count()):
+    counted = histories.keep(f"counted_{schema.name}", by_customer)
+    strangers = counted.anti_join(customers, CUSTOMER_ID)
+    if _scalar((counted.bad > 0).any()) or _scalar(strangers.count()):
         checked = checks.with_unknown_customer(rows, customers)
         totals = _counted(checked, schema)
     else:
@@ -343,10 +379,11 @@ def _report(histories: Histories, schema: Schema, counted: ir.Table, checked: ir
     histories.reports[schema.name] = TableReport(
         int(good["rows"]) + bad, int(good["rows"]), bad, reasons, good["first"], good["last"]
     )
-    _quarantine(histories.con, _quarantine_of(histories.config, schema.name), checked if bad else checked.limit(0))
+    histories.quarantine(schema.name, checked if bad else checked.limit(0))
 
 
-def _quarantine_of(config: Config, table: str) -> Path:
+def quarantine_of(config: Config, table: str) -> Path:
+    """Return where the bad rows of a table are written."""
     return config.state_folder / "quarantine" / f"{table}.parquet"
 
 
@@ -359,6 +396,8 @@ def _quarantine(con: Any, target: Path, checked: ir.Table) -> None:
     fields = {name: "their_reason" if name == "reason" else name for name in checked[RAW].type().names}
     raw = ", ".join(f"{RAW}.{quoted(name)} AS {quoted(shown)}" for name, shown in fields.items())
     rows = con.con.execute(f"SELECT {REASON} AS reason, {raw} FROM ({bad})").to_arrow_reader()
+    if target.is_dir():  # Spark writes folders
+        shutil.rmtree(target)
     with atomic_file(target) as part, pq.ParquetWriter(part, rows.schema, compression="zstd") as writer:
         for batch in rows:
             writer.write_batch(batch)

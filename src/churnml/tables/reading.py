@@ -93,10 +93,38 @@ def renamed(con: duckdb.DuckDBPyConnection, schema: Schema, source: Table, relat
         If a mapped or required column is not there.
     """
     described = con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-    theirs = {row[0]: row[1] for row in described if not re.fullmatch(_PANDAS_INDEX, row[0])}
+    theirs = {row[0]: row[1] for row in described}
+    mapped = mapped_names(schema, source, list(theirs))
+    chosen = ", ".join(f"{quoted(given)} AS {quoted(ours)}" for ours, given in mapped.items())
+    return f"SELECT {chosen} FROM {relation}", {ours: theirs[given] for ours, given in mapped.items()}
+
+
+def mapped_names(schema: Schema, source: Table, theirs: list[str]) -> dict[str, str]:
+    """Return the user's name of each column, by our name.
+
+    Parameters
+    ----------
+    schema : Schema
+        The table.
+    source : Table
+        Its configuration, with the map from our names to the user's.
+    theirs : list of str
+        The columns that the source has.
+
+    Returns
+    -------
+    dict of str
+        Every column, but for the index of a pandas frame.
+
+    Raises
+    ------
+    ChurnmlError
+        If a mapped or required column is not there.
+    """
+    theirs = [name for name in theirs if not re.fullmatch(_PANDAS_INDEX, name)]
     for ours, given in source.columns.items():
         if given not in theirs:
-            raise _no_column(schema.name, given, list(theirs), f"mend tables.{schema.name}.columns.{ours}")
+            raise _no_column(schema.name, given, theirs, f"mend tables.{schema.name}.columns.{ours}")
     taken = set(source.columns.values())
     mapped = {**{name: name for name in theirs if name not in taken}, **source.columns}
     unknown = [ours for ours in source.columns if ours not in schema.names]
@@ -121,11 +149,10 @@ def renamed(con: duckdb.DuckDBPyConnection, schema: Schema, source: Table, relat
             raise _no_column(
                 schema.name,
                 column.name,
-                list(theirs),
+                theirs,
                 f"name yours under tables.{schema.name}.columns.{column.name}",
             )
-    chosen = ", ".join(f"{quoted(given)} AS {quoted(ours)}" for ours, given in mapped.items())
-    return f"SELECT {chosen} FROM {relation}", {ours: theirs[given] for ours, given in mapped.items()}
+    return mapped
 
 
 def readings(
@@ -200,7 +227,7 @@ def _read(schema: Schema, name: str, kind: Kind, sql_type: str, timezone: str, *
     blank_is_null = f"NULLIF(TRIM({column}), '')"
     if kind == "text":
         if _kind_of(sql_type) is None:
-            raise _wrong_type(schema, name, sql_type, "text")
+            raise wrong_type(schema, name, sql_type, "text")
         if not extra and (sql_type in _FLOATS or sql_type.startswith("DECIMAL")):
             number = f"CAST({column} AS DOUBLE)"  # pandas turns whole numbers with gaps into floats
             whole = f"isfinite({number}) AND {number} = trunc({number}) AND abs({number}) < 1e15"
@@ -211,7 +238,7 @@ def _read(schema: Schema, name: str, kind: Kind, sql_type: str, timezone: str, *
         if sql_type == "BOOLEAN":
             return Reading(name, kind, column, extra=extra)
         if sql_type != "VARCHAR" and not _is_number(sql_type):
-            raise _wrong_type(schema, name, sql_type, "true or false")
+            raise wrong_type(schema, name, sql_type, "true or false")
         value = f"TRY_CAST({blank_is_null if sql_type == 'VARCHAR' else column} AS BOOLEAN)"
         return Reading(name, kind, value, _lost(value, column, sql_type), extra=extra)
     if kind == "number":
@@ -219,7 +246,7 @@ def _read(schema: Schema, name: str, kind: Kind, sql_type: str, timezone: str, *
             value = f"TRY_CAST({blank_is_null} AS DOUBLE)"
             return Reading(name, kind, value, _lost(value, column, sql_type), extra=extra)
         if not _is_number(sql_type):
-            raise _wrong_type(schema, name, sql_type, "a number")
+            raise wrong_type(schema, name, sql_type, "a number")
         return Reading(name, kind, f"CAST({column} AS DOUBLE)", extra=extra)
     return _read_time(schema, name, sql_type, timezone, extra=extra)
 
@@ -237,7 +264,7 @@ def _read_time(schema: Schema, name: str, sql_type: str, timezone: str, *, extra
         )
         return Reading(name, "time", cut, lost, extra=extra)
     if sql_type != "VARCHAR":
-        raise _wrong_type(schema, name, sql_type, "a time")
+        raise wrong_type(schema, name, sql_type, "a time")
     text = f"NULLIF(TRIM({column}), '')"
     aware = f"regexp_matches({text}, {text_literal(_OFFSET)})"
     naive = f"regexp_matches({text}, {text_literal(_NAIVE)})"
@@ -331,7 +358,8 @@ def _no_column(table: str, name: str, there: list[str], remedy: str) -> ChurnmlE
     )
 
 
-def _wrong_type(schema: Schema, name: str, sql_type: str, needed: str) -> ChurnmlError:
+def wrong_type(schema: Schema, name: str, sql_type: str, needed: str) -> ChurnmlError:
+    """Return the error of a column whose type cannot be what it should."""
     return ChurnmlError(
         f"table {schema.name}: the column {name} holds {sql_type}, {needed} is needed",
         f"convert it, or name another under tables.{schema.name}.columns.{name}",

@@ -79,6 +79,12 @@ def open_source(con: duckdb.DuckDBPyConnection, table: str, source: Table, folde
             raise ChurnmlError(
                 f"tables.{table}: url is not read yet", "give a file, or a sql: query over files", table=table
             )
+        if source.path is None and source.data is None and source.sql is None:
+            raise ChurnmlError(
+                f"tables.{table}: {source.table} is a table of Spark, which DuckDB cannot read",
+                "use --engine spark, or give a path beside table:",
+                table=table,
+            )
         if source.data is not None:
             return _frame(con, table, source.data), False
         if source.sql is not None:
@@ -228,7 +234,7 @@ def _excel_in_query(con: duckdb.DuckDBPyConnection, table: str, folder: Path, ca
 
 def _frame(con: duckdb.DuckDBPyConnection, table: str, data: Any) -> str:
     if isinstance(data, pd.DataFrame):
-        data = _arrow(data)
+        data = arrow_of(data)
     if not isinstance(data, pa.Table):
         raise ChurnmlError(
             f"tables.{table}: a {type(data).__name__} is no table",
@@ -238,7 +244,8 @@ def _frame(con: duckdb.DuckDBPyConnection, table: str, data: Any) -> str:
     return quoted("source_" + table)
 
 
-def _arrow(frame: pd.DataFrame) -> pa.Table:
+def arrow_of(frame: pd.DataFrame) -> pa.Table:
+    """Return a frame as an Arrow table, cells of several types as text."""
     columns: dict[str, Any] = {}
     for name, column in frame.items():
         try:

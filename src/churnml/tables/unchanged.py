@@ -34,7 +34,7 @@ def fingerprint(config: Config, tables: Sequence[str]) -> str | None:
     facts: list[Any] = [metadata.version("churnml"), config.timezone]
     for name in tables:
         source = config.tables.given()[name]
-        if source.path is None:
+        if source.path is None or "://" in source.path:
             return None
         found = [(str(file), file.stat()) for file in files_of(name, source, config.folder)]
         # a copy may keep the content's time of change, but not the inode's

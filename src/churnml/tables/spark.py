@@ -1,0 +1,259 @@
+"""The operator's histories on Spark: tables, views, DataFrames and Parquet, read where they are.
+
+The checks are those of `checks`, and what decides is in `histories`; here is only how Spark does it. Nothing is taken
+from the executors but counts.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+import pyarrow as pa
+
+from churnml.config import Config, Table
+from churnml.errors import ChurnmlError
+from churnml.tables.checks import REASON
+from churnml.tables.histories import Histories, describing, open_tables, quarantine_of, refuse_too_many_bad
+from churnml.tables.reading import RAW, Reading, mapped_names
+from churnml.tables.schema import Schema
+from churnml.tables.sources import arrow_of, unreadable
+from churnml.tables.spark_dialect import SparkDialect
+from churnml.tables.spark_reading import identifier, readings, typed
+
+# Times without a zone are the project's wall-clock time; with UTC as the session's zone no cast moves them.
+_SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.mapKeyDedupPolicy": "LAST_WIN",  # ibis sets it
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+}
+_OTHER_FILES = (".csv", ".tsv", ".txt", ".gz", ".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".db", ".sqlite", ".duckdb")
+
+
+@dataclass
+class SparkHistories(Histories):
+    """Accepted rows of every table, on Spark; get them with `open_on_spark`.
+
+    Attributes
+    ----------
+    session : pyspark.sql.SparkSession
+        Where they are.
+    """
+
+    session: Any = None
+    _prefix: str = field(default_factory=lambda: f"churnml_{uuid.uuid4().hex[:8]}_")
+    _kept: dict[str, Any] = field(default_factory=dict)
+    _views: set[str] = field(default_factory=set)
+
+    def frame(self, rows: ir.Table | str) -> Any:
+        """Return rows as a DataFrame of Spark, computed when it is asked to."""
+        return self.session.sql(rows if isinstance(rows, str) else self.con.compile(rows))
+
+    def name(self, name: str) -> str:
+        """Return what a table or view of ours is called, beside the user's own."""
+        return self._prefix + name
+
+    def table(self, name: str) -> ir.Table:
+        """Return a table or view that was made here."""
+        return self.con.table(self.name(name))
+
+    def keep(self, name: str, rows: ir.Table | str) -> ir.Table:
+        """Compute rows once, in memory and on disk where it is too small."""
+        frame = self.frame(rows).persist()
+        frame.count()
+        self.forget(name)
+        self._kept[name] = frame
+        return self.named(name, frame)
+
+    def named(self, name: str, frame: Any) -> ir.Table:
+        """Give a DataFrame a name."""
+        frame.createOrReplaceTempView(self.name(name))
+        self._views.add(name)
+        return self.table(name)
+
+    def forget(self, name: str) -> None:
+        """Give back what was kept."""
+        if name in self._kept:
+            self._kept.pop(name).unpersist()
+
+    def view(self, name: str, rows: ir.Table) -> None:
+        """Give rows a name, and compute them whenever they are asked for."""
+        self.named(name, self.frame(rows))
+
+    def make_empty(self, name: str, columns: Mapping[str, str]) -> None:
+        """Make a table without rows."""
+        nulls = {column: ibis.null(kind) for column, kind in columns.items()}
+        types = ", ".join(f"{identifier(name)} {self._type(value)}" for name, value in nulls.items())
+        self.named(name, self.session.createDataFrame([], types))
+
+    def _type(self, value: ir.Value) -> str:
+        return str(SparkDialect.type_mapper.to_string(value.type()))
+
+    def read(self, schema: Schema, source: Table) -> tuple[list[Reading], bool]:
+        """Make the typed view of a table; return how its columns are read, and whether the user's has the key."""
+        frame = self._source(schema.name, source)
+        self.named(f"source_{schema.name}", frame)
+        theirs = dict(frame.dtypes)
+        names = mapped_names(schema, source, list(theirs))
+        types = {ours: theirs[given] for ours, given in names.items()}
+        relation = self.name(f"source_{schema.name}")
+
+        def is_empty(name: str) -> bool:
+            column = identifier(names[name])
+            return not self.session.sql(f"SELECT 1 FROM {relation} WHERE {column} IS NOT NULL LIMIT 1").collect()
+
+        columns = readings(schema, types, timezone=self.config.timezone, is_empty=is_empty)
+        self.named(f"typed_{schema.name}", self.frame(typed(relation, names, types, columns)))
+        self.extras[schema.name] = describing(schema, columns, self.config)
+        self.columns[schema.name] = list(types)
+        return columns, set(schema.key) <= types.keys()
+
+    def _source(self, table: str, source: Table) -> Any:
+        if isinstance(source.data, pd.DataFrame | pa.Table):
+            data = arrow_of(source.data) if isinstance(source.data, pd.DataFrame) else source.data
+            return self.session.createDataFrame(data)
+        if source.data is not None and hasattr(source.data, "createOrReplaceTempView"):
+            return source.data
+        if source.path is not None and not source.path.lower().endswith(_OTHER_FILES) and source.table is None:
+            path = source.path if "://" in source.path else str(self.config.path(source.path))
+            return self.session.read.option("mergeSchema", "true").parquet(path)
+        if source.table is not None and source.path is None and source.url is None:
+            return self.session.table(source.table)
+        raise ChurnmlError(
+            f"tables.{table}: Spark reads its own tables and views (table:), DataFrames and Parquet (path:)",
+            "convert it, or use --engine duckdb",
+            table=table,
+        )
+
+    @contextmanager
+    def readable(self, table: str, source: Table) -> Iterator[None]:
+        """Turn what Spark says of a source into an error that names the table."""
+        from pyspark.errors import AnalysisException, PySparkException
+
+        try:
+            yield
+        except AnalysisException as error:
+            absent = {"TABLE_OR_VIEW_NOT_FOUND": f"Spark table or view {source.table}"}
+            absent["PATH_NOT_FOUND"] = f"file {source.path}"
+            what = absent.get(str(error.getCondition()))
+            if what is None:
+                raise unreadable(table, source, error) from error
+            raise ChurnmlError(f"table {table}: there is no {what}", f"mend tables.{table}", table=table) from error
+        except PySparkException as error:
+            raise unreadable(table, source, error) from error
+
+    def quarantine(self, table: str, checked: ir.Table) -> None:
+        """Write the bad ones among checked rows: a folder of Parquet files, an empty file where there are none."""
+        target = quarantine_of(self.config, table)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ChurnmlError(f"{target.parent} cannot be made ({error.strerror})", "mend state.folder") from error
+        bad = self.con.compile(checked.filter(checked[REASON].notnull()).select(REASON, RAW))
+        raw = ", ".join(
+            f"{RAW}.{identifier(name)} AS {identifier('their_reason' if name == 'reason' else name)}"
+            for name in checked[RAW].type().names
+        )
+        frame = self.session.sql(f"SELECT {REASON} AS reason, {raw} FROM ({bad})")
+        part = target.with_name(f".{table}.{uuid.uuid4().hex[:8]}.part")
+        try:
+            frame.write.parquet(part.absolute().as_uri())
+            if target.is_dir():
+                shutil.rmtree(target)
+            target.unlink(missing_ok=True)
+            part.replace(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+    def close(self) -> None:
+        """Leave nothing of ours in the session."""
+        for name in list(self._kept):
+            self.forget(name)
+        for name in self._views:
+            self.session.catalog.dropTempView(self.name(name))
+
+
+@contextmanager
+def open_on_spark(config: Config, *, progress: bool = False) -> Iterator[SparkHistories]:
+    """Read, check and open every table of a configuration on Spark (see `histories.open_histories`).
+
+    The session is the one that is active, or a new one where there is none; its settings are put back at the end.
+
+    Parameters
+    ----------
+    config : Config
+        What to open.
+    progress : bool
+        Whether to show progress on stderr.
+
+    Yields
+    ------
+    SparkHistories
+        Open until the block ends.
+
+    Raises
+    ------
+    ChurnmlError
+        If Spark is not installed or does not start, a source cannot be read, a column is missing or of a wrong type,
+        ``customers`` has no accepted row, or a table has more than ``quarantine.max_share`` of its rows in quarantine.
+    """
+    with _session(config) as session, _settings(session):
+        con = ibis.pyspark.connect(session)
+        con.compiler = SparkDialect()
+        histories = SparkHistories(config, con, session=session)
+        try:
+            open_tables(histories, progress=progress)
+            refuse_too_many_bad(histories.reports, config)
+            yield histories
+        finally:
+            histories.close()
+
+
+@contextmanager
+def _session(config: Config) -> Iterator[Any]:
+    if importlib.util.find_spec("pyspark") is None:
+        raise ChurnmlError("the engine spark needs PySpark, which is not installed", "pip install churnml[spark]")
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    given = (getattr(source.data, "sparkSession", None) for source in config.tables.given().values())
+    session = next((found for found in given if found is not None), None) or SparkSession.getActiveSession()
+    if session is not None:
+        yield session
+        return
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else executors take whatever python3 is
+    try:
+        session = SparkSession.builder.appName("churnml").getOrCreate()
+    except (PySparkException, OSError) as error:
+        raise ChurnmlError(f"Spark does not start ({error})", "install Java 17 and set JAVA_HOME") from error
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+@contextmanager
+def _settings(session: Any) -> Iterator[None]:
+    before = {key: session.conf.get(key, None) for key in _SETTINGS}
+    try:
+        for key, value in _SETTINGS.items():
+            session.conf.set(key, value)
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                session.conf.unset(key)
+            else:
+                session.conf.set(key, value)
