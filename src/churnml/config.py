@@ -84,7 +84,9 @@ class Table(Source):
         given += ["data"] if self.data is not None else []
         given += ["table"] if self.table and not given else []
         if len(given) != 1:
-            raise ValueError(f"give one of path, url, sql, sources, or a Spark table (given: {', '.join(given) or 'none'})")
+            raise ValueError(
+                f"give one of path, url, sql, sources, or a Spark table (given: {', '.join(given) or 'none'})"
+            )
         return self
 
 

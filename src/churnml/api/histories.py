@@ -238,8 +238,9 @@ def features(
         Whether to add ``churned`` and ``value``, null where the outcome is not known.
     out : path, optional
         A Parquet file to write in place of returning the panel; memory then does not grow with the number of dates.
-    engine : {"duckdb"}
-        What computes it.
+        Spark always writes: a folder with a partition for each date.
+    engine : {"duckdb", "spark"}
+        What computes it; Spark in the session that is active (``pip install churnml[spark]``).
     progress : bool
         Whether to show progress on stderr.
 
@@ -255,10 +256,12 @@ def features(
         If a table cannot be used, a date is none, or nobody is at risk at one.
     """
     settings = load_config(config)
-    refuse_unbuilt(settings, engine)
+    refuse_unbuilt(settings)
     dates = [parse_as_of(as_of)] if isinstance(as_of, str | dt.date) else [parse_as_of(day) for day in as_of]
     if not dates:
         raise ChurnmlError("no as-of date is given", "give at least one: --as-of 2024-03-01")
+    if engine == "spark":
+        return _features_on_spark(settings, dates, labels=labels, out=folder_for_spark(out), progress=progress)
     if out is not None:
         refuse_to_overwrite(settings, Path(out))
     with open_histories(settings, progress=progress) as histories:
@@ -268,6 +271,26 @@ def features(
         rows = panel.write(Path(out), progress=progress)
         written = [str(day) for day in panel.dates]
         return {"rows": rows, "columns": len(panel.schema), "dates": written, "out": str(out)}
+
+
+def _features_on_spark(
+    config: Config, dates: list[dt.date], *, labels: bool, out: str, progress: bool
+) -> dict[str, Any]:
+    from churnml.snapshots.spark_panel import SparkPanel
+    from churnml.tables.spark import open_on_spark
+
+    with open_on_spark(config, progress=progress) as histories:
+        panel = SparkPanel(histories, dates, labels=labels)
+        rows = panel.write_folder(out, progress=progress)
+        written = [str(day) for day in panel.dates]
+        return {"rows": rows, "columns": len(panel.schema), "dates": written, "out": out}
+
+
+def folder_for_spark(out: PathLike | None) -> str:
+    """Return the folder that Spark writes; raise where there is none."""
+    if out is None:
+        raise ChurnmlError("the engine spark writes a folder and returns no rows", "give out")
+    return os.fspath(out)
 
 
 def refuse_to_overwrite(config: Config, out: Path) -> None:
@@ -284,10 +307,8 @@ def refuse_to_overwrite(config: Config, out: Path) -> None:
             raise ChurnmlError(f"{out} is the source of table {name}", "name another file to write", file=str(out))
 
 
-def refuse_unbuilt(config: Config, engine: str = "duckdb") -> None:
-    """Raise if the configuration or the caller asks for what is not built yet."""
-    if engine != "duckdb":
-        raise ChurnmlError(f"the engine {engine} is not there yet", "use --engine duckdb")
+def refuse_unbuilt(config: Config) -> None:
+    """Raise if the configuration asks for what is not built yet."""
     if config.features.python is not None:
         raise ChurnmlError(
             "features.python: features of your own cannot be computed yet",

@@ -8,11 +8,11 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import pandas as pd
 
-from churnml.api.histories import AsOf, Engine, PathLike, refuse_to_overwrite, refuse_unbuilt
+from churnml.api.histories import AsOf, Engine, PathLike, folder_for_spark, refuse_to_overwrite, refuse_unbuilt
 from churnml.asof import parse_as_of
 from churnml.columns import CUSTOMER_ID
 from churnml.config import Config, ConfigLike, load_config
@@ -22,7 +22,7 @@ from churnml.models.bundle import Bundle
 from churnml.population import at_risk
 from churnml.registry import champions, promotion
 from churnml.registry.record import Recorded, record, require_recordable, trained_since
-from churnml.scoring.keep import keep_scores, kept_scores, write_scores
+from churnml.scoring.keep import keep_scores, keep_scores_of, kept_scores, write_scores
 from churnml.scoring.score import Model, score_panel
 from churnml.scoring.timeline import timeline
 from churnml.snapshots.panel import Panel
@@ -190,6 +190,30 @@ def _settled(config: Config, folder: Path, found: Recorded) -> ModelReport:
     return ModelReport(found.version, verdict.passed, verdict, metrics)
 
 
+@overload
+def score(
+    config: ConfigLike,
+    as_of: AsOf,
+    *,
+    out: PathLike | None = ...,
+    candidate: bool = ...,
+    engine: Literal["duckdb"] = ...,
+    progress: bool = ...,
+) -> pd.DataFrame: ...
+
+
+@overload
+def score(
+    config: ConfigLike,
+    as_of: AsOf,
+    *,
+    out: PathLike | None = ...,
+    candidate: bool = ...,
+    engine: Literal["spark"],
+    progress: bool = ...,
+) -> dict[str, Any]: ...
+
+
 def score(
     config: ConfigLike,
     as_of: AsOf,
@@ -198,7 +222,7 @@ def score(
     candidate: bool = False,
     engine: Engine = "duckdb",
     progress: bool = False,
-) -> pd.DataFrame:
+) -> pd.DataFrame | dict[str, Any]:
     """Score everyone at risk as of a date.
 
     Parameters
@@ -208,19 +232,20 @@ def score(
     as_of : date or text
         The date.
     out : path, optional
-        A Parquet file to write, too.
+        A Parquet file to write, too; Spark writes a folder, and nothing else.
     candidate : bool
         By the newest versions, promoted or not, to look at; such scores are not kept.
-    engine : {"duckdb"}
-        What computes the features.
+    engine : {"duckdb", "spark"}
+        What computes features and scores; Spark in the session that is active (``pip install churnml[spark]``).
     progress : bool
         Whether to show progress on stderr.
 
     Returns
     -------
-    pandas.DataFrame
+    pandas.DataFrame or dict
         One row for each customer at risk: ``status``, ``churn_probability``, ``expected_value``, ``value_at_risk``,
-        ``value_tier``, ``risk_band``, ``reasons``, ... (see docs/scores.md).
+        ``value_tier``, ``risk_band``, ``reasons``, ... (see docs/scores.md). Of Spark the counts: ``population``,
+        ``scored``, ``not_scored``, ``out``.
 
     Raises
     ------
@@ -228,7 +253,10 @@ def score(
         If there is no champion (the message says which gate refused), or nobody is at risk.
     """
     settings = load_config(config)
-    refuse_unbuilt(settings, engine)
+    refuse_unbuilt(settings)
+    if engine == "spark":
+        day, folder = parse_as_of(as_of), folder_for_spark(out)
+        return _score_on_spark(settings, day, folder, candidate=candidate, progress=progress)
     if out is not None:
         refuse_to_overwrite(settings, Path(out))
     models = _models(settings, candidate=candidate)
@@ -239,6 +267,22 @@ def score(
     if out is not None:
         write_scores(scores, settings, Path(out))
     return scores
+
+
+def _score_on_spark(config: Config, as_of: dt.date, out: str, *, candidate: bool, progress: bool) -> dict[str, Any]:
+    from churnml.scoring.spark_scores import write_on_spark
+    from churnml.snapshots.spark_panel import SparkPanel
+    from churnml.tables.spark import open_on_spark
+
+    models = _models(config, candidate=candidate)
+    with open_on_spark(config, progress=progress) as histories:
+        _warn_of_silence(histories, as_of)
+        panel = SparkPanel(histories, [as_of], also=[QUARTER])
+        frame, population = panel.frame_at(as_of)
+        scored = write_on_spark(histories, frame, panel.schema, models, as_of, out)
+    if not candidate and "://" not in out:
+        keep_scores_of(Path(out), config, as_of)
+    return {"population": population, "scored": scored, "not_scored": population - scored, "out": out}
 
 
 def explain(config: ConfigLike, customer: str, as_of: AsOf, *, candidate: bool = False) -> dict[str, Any]:

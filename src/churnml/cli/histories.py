@@ -86,7 +86,7 @@ def check(config: str, lang: Language, as_json: bool) -> None:
     metavar="T",
     help="As-of date, such as 2024-03-01; repeatable.",
 )
-@click.option("--out", required=True, help="The Parquet file to write.")
+@click.option("--out", required=True, help="The Parquet file to write; with --engine spark, the folder.")
 @click.option("--labels", is_flag=True, help="Add churned and value, null where the outcome is not known.")
 @click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True)
 @common

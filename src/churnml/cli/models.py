@@ -46,7 +46,7 @@ def train(config: str, as_of: tuple[str, ...], seed: int, resume: bool, lang: La
 @click.command()
 @click.argument("config")
 @_as_of
-@click.option("--out", required=True, help="The Parquet file to write.")
+@click.option("--out", required=True, help="The Parquet file to write; with --engine spark, the folder.")
 @_candidate
 @click.option("--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True)
 @common
@@ -63,9 +63,12 @@ def score(lang: Language, as_json: bool, **arguments: Any) -> None:
     from churnml.api import models
 
     scores = models.score(settings, day, **arguments, progress=True)
-    scored = int((scores["status"] == "scored").sum())
-    counts = {"population": len(scores), "scored": scored, "not_scored": len(scores) - scored}
-    result = {**counts, "out": arguments["out"]}
+    if isinstance(scores, dict):
+        result = scores
+    else:
+        scored = int((scores["status"] == "scored").sum())
+        counts = {"population": len(scores), "scored": scored, "not_scored": len(scores) - scored}
+        result = {**counts, "out": arguments["out"]}
     show(result, say("scored", lang, **result), as_json=as_json)
 
 

@@ -75,7 +75,8 @@ class OnSpark:
 
     def _compile(self, tables: Mapping[str, ir.Table]) -> tuple[str, str | None]:
         histories = self._histories
-        given: Any = (self._features, self._contexts, churnml_as_of_instant())
+        instant: Any = churnml_as_of_instant()
+        given = (self._features, self._contexts, instant)
         sums = sums_of_groups(histories, tables, *given)
         rows = extract(histories, tables["at_risk"], *given, histories.table("frozen"))
         return histories.con.compile(rows), None if sums is None else histories.con.compile(sums)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow.dataset import dataset
 
 from churnml.columns import AS_OF
 from churnml.config import Config
@@ -26,6 +27,17 @@ def write_scores(scores: pd.DataFrame, config: Config, target: Path) -> None:
         pq.write_table(table, part, compression="zstd")
 
 
+def keep_scores_of(folder: Path, config: Config, as_of: dt.date) -> None:
+    """Keep the scores of a date that Spark has written, batch by batch (see `keep_scores`)."""
+    target = _kept(config, as_of)
+    _make(target.parent)
+    schema = SCHEMA.with_metadata({_CONFIG: config.hash.encode()})
+    written = dataset(folder, format="parquet", partitioning="hive", schema=SCHEMA)
+    with atomic_file(target) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
+        for batch in written.to_batches():
+            writer.write_batch(batch.cast(SCHEMA).replace_schema_metadata(schema.metadata))
+
+
 def keep_scores(scores: pd.DataFrame, config: Config) -> None:
     """Keep the scores of a date in the state folder, in place of earlier ones.
 
@@ -35,10 +47,7 @@ def keep_scores(scores: pd.DataFrame, config: Config) -> None:
         If the state folder cannot be written.
     """
     target = _kept(config, scores[AS_OF].iloc[0].date())
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ChurnmlError(f"{target.parent} cannot be made ({error.strerror})", "mend state.folder") from error
+    _make(target.parent)
     write_scores(scores, config, target)
 
 
@@ -61,6 +70,13 @@ def kept_scores(config: Config, as_of: dt.date, versions: tuple[int, int | None]
     if not same or (table.schema.metadata or {}).get(_CONFIG) != config.hash.encode():
         return None
     return scores.astype({AS_OF: "datetime64[us]"})
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ChurnmlError(f"{folder} cannot be made ({error.strerror})", "mend state.folder") from error
 
 
 def _kept(config: Config, as_of: dt.date) -> Path:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from churnml.columns import (
     VALUE_IF_STAYS,
     VALUE_TIER,
 )
-from churnml.config import Config
+from churnml.config import Config, TierScheme
 from churnml.models.bundle import Bundle
 from churnml.models.churn import ChurnClassifier
 from churnml.progress import track
@@ -74,6 +74,28 @@ class Model:
     version: int
 
 
+@dataclass(frozen=True)
+class Grading:
+    """What of a configuration grades customers.
+
+    Attributes
+    ----------
+    tiers : TierScheme or None
+        The primary scheme; None where there is none, or no bills to grade by.
+    risk_bands : mapping of float
+        The probability from which on each holds.
+    """
+
+    tiers: TierScheme | None
+    risk_bands: Mapping[str, float]
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """Take it from a configuration."""
+        graded = config.tiers is not None and config.tables.bills is not None
+        return cls(config.tiers.first if config.tiers and graded else None, dict(config.risk_bands))
+
+
 def score_panel(
     panel: pd.DataFrame,
     config: Config,
@@ -111,33 +133,64 @@ def score_panel(
     ChurnmlError
         If the features are not those that a model was trained on.
     """
-    scores = panel[[CUSTOMER_ID, AS_OF]].reset_index(drop=True)
-    models = [churn] if value is None else [churn, value]
-    both = Bundle({name: one for model in models for name, one in model.bundle.models.items()}, {})
-    predicted = both.predict(panel, workers=0).reset_index(drop=True)
-    told = pd.Series(np.isfinite(predicted.to_numpy()).all(axis=1))
-    for name in (CHURN_PROBABILITY, EXPECTED_VALUE, VALUE_IF_STAYS):
-        scores[name] = predicted[name].where(told) if name in predicted else np.nan
-    scores["status"] = np.where(told, "scored", "not_scored")
-    scores["status_reason"] = pd.Series(None, index=scores.index, dtype="str").mask(~told, "the model gives no number")
+    scores = _predicted(panel, Grading.of(config), churn, value, workers=0)
     scores["churn_percentile"] = scores[CHURN_PROBABILITY].rank(pct=True, method="max") * 100
-    scores[VALUE_AT_RISK] = scores[CHURN_PROBABILITY] * scores[VALUE_IF_STAYS]
-    scores[VALUE_TIER] = None
-    if config.tiers is not None and config.tables.bills is not None:
-        spend = monthly_spend(panel).reset_index(drop=True)
-        scores[VALUE_TIER] = value_tier(spend, config.tiers.first)
-    scores[RISK_BAND] = _bands(scores[CHURN_PROBABILITY], config.risk_bands)
     if only is not None:
         wanted = scores[CUSTOMER_ID].isin(list(only)).to_numpy()
         scores, panel = scores[wanted], panel[wanted]
     found = _reasons(panel, churn.bundle, progress=progress) if with_reasons else [[]] * len(scores)
     scores["reasons"] = pd.Series(found, index=scores.index, dtype=object)
-    scores["churn_model_version"] = str(churn.version)
-    scores["value_model_version"] = None if value is None else str(value.version)
     return scores[list(SCHEMA.names)]
 
 
-def _bands(probability: pd.Series[Any], bands: dict[str, float]) -> pd.Series[Any]:
+def score_rows(
+    panel: pd.DataFrame, grading: Grading, churn: Model, value: Model | None, *, workers: int
+) -> pd.DataFrame:
+    """Score customers by what each row tells: everything of `score_panel` but ``churn_percentile``.
+
+    Parameters
+    ----------
+    panel, churn, value
+        As for `score_panel`; some of the customers at risk.
+    grading : Grading
+        Risk bands and grades.
+    workers : int
+        How many chunks of rows are worked on at once.
+
+    Returns
+    -------
+    DataFrame
+        One row for each of the panel's, in its order.
+    """
+    scores = _predicted(panel, grading, churn, value, workers=workers)
+    found = _reasons(panel, churn.bundle, progress=False)
+    return scores.assign(reasons=pd.Series(found, index=scores.index, dtype=object))
+
+
+def _predicted(
+    panel: pd.DataFrame, grading: Grading, churn: Model, value: Model | None, *, workers: int
+) -> pd.DataFrame:
+    scores = panel[[CUSTOMER_ID, AS_OF]].reset_index(drop=True)
+    models = [churn] if value is None else [churn, value]
+    both = Bundle({name: one for model in models for name, one in model.bundle.models.items()}, {})
+    predicted = both.predict(panel, workers=workers).reset_index(drop=True)
+    told = pd.Series(np.isfinite(predicted.to_numpy()).all(axis=1))
+    for name in (CHURN_PROBABILITY, EXPECTED_VALUE, VALUE_IF_STAYS):
+        scores[name] = predicted[name].where(told) if name in predicted else np.nan
+    scores["status"] = np.where(told, "scored", "not_scored")
+    scores["status_reason"] = pd.Series(None, index=scores.index, dtype="str").mask(~told, "the model gives no number")
+    scores[VALUE_AT_RISK] = scores[CHURN_PROBABILITY] * scores[VALUE_IF_STAYS]
+    scores[VALUE_TIER] = None
+    if grading.tiers is not None:
+        spend = monthly_spend(panel).reset_index(drop=True)
+        scores[VALUE_TIER] = value_tier(spend, grading.tiers)
+    scores[RISK_BAND] = _bands(scores[CHURN_PROBABILITY], grading.risk_bands)
+    scores["churn_model_version"] = str(churn.version)
+    scores["value_model_version"] = None if value is None else str(value.version)
+    return scores
+
+
+def _bands(probability: pd.Series[Any], bands: Mapping[str, float]) -> pd.Series[Any]:
     """Return the highest band whose probability is reached; null below the lowest."""
     ordered = sorted(bands.items(), key=lambda band: band[1])
     band = pd.Series(None, index=probability.index, dtype="str")

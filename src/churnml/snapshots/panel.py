@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pandas as pd
 import pyarrow as pa
@@ -53,6 +54,8 @@ class Panel:
         What features looked up of everyone at the latest date that was computed.
     """
 
+    _ENGINE: ClassVar[Any] = Embedded
+
     def __init__(
         self, histories: Histories, dates: Sequence[dt.date], *, labels: bool = False, also: Sequence[Feature] = ()
     ) -> None:
@@ -62,7 +65,7 @@ class Panel:
         self.features: list[Feature] = catalogue(layout_of(histories.config, histories.extras))
         names = {feature.name for feature in self.features}
         self._columns = [*self.features, *(feature for feature in also if feature.name not in names)]
-        self._engine = Embedded(histories, self._columns, ROW_CONTEXT)
+        self._engine = self._ENGINE(histories, self._columns, ROW_CONTEXT)
         self.frozen = Frozen({})
 
     @property

@@ -107,13 +107,12 @@ class Histories:
         """Return a table or view that was made here."""
         return self.con.table(name)
 
-    def keep(self, name: str, rows: ir.Table) -> ir.Table:
-        """Compute rows once, for as long as the histories are open."""
-        return self.con.create_table(name, rows, temp=True)
-
-    def forget(self, name: str) -> None:
-        """Give back what was kept."""
-        self.con.drop_table(name)
+    def keep(self, name: str, rows: ir.Table, *, out_of: str | None = None) -> ir.Table:
+        """Compute rows once, for as long as the histories are open; what they are made out of is needed no more."""
+        kept = self.con.create_table(name, rows, temp=True)
+        if out_of is not None:
+            self.con.drop_table(out_of)
+        return kept
 
     def view(self, name: str, rows: ir.Table) -> None:
         """Give rows a name, and compute them whenever they are asked for."""
@@ -316,8 +315,7 @@ def _accept_copied(
     checked = histories.keep(f"checked_{schema.name}", rows)
     _report(histories, schema, _counted(checked, schema), checked)
     accepted = checked.filter(checked[REASON].isnull()).select([column.name for column in columns])
-    accepted = histories.keep(f"accepted_{schema.name}", accepted)
-    histories.forget(f"checked_{schema.name}")
+    accepted = histories.keep(f"accepted_{schema.name}", accepted, out_of=f"checked_{schema.name}")
     if keyed and _has_versions(accepted, schema):
         histories._versioned.add(schema.name)
 

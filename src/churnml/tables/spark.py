@@ -14,12 +14,14 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from churnml.config import Config, Table
 from churnml.errors import ChurnmlError
@@ -69,12 +71,14 @@ class SparkHistories(Histories):
         """Return a table or view that was made here."""
         return self.con.table(self.name(name))
 
-    def keep(self, name: str, rows: ir.Table | str) -> ir.Table:
-        """Compute rows once, in memory and on disk where it is too small."""
-        frame = self.frame(rows).persist()
-        frame.count()
+    def keep(self, name: str, rows: ir.Table, *, out_of: str | None = None) -> ir.Table:
+        """Compute rows once, in memory and on disk where it is too small; what is made out of such rows is a view."""
+        return self.named(name, self.frame(rows)) if out_of else self.keep_frame(name, self.frame(rows))
+
+    def keep_frame(self, name: str, frame: Any) -> ir.Table:
+        """Compute a DataFrame once, and give it a name."""
         self.forget(name)
-        self._kept[name] = frame
+        self._kept[name] = frame.persist()
         return self.named(name, frame)
 
     def named(self, name: str, frame: Any) -> ir.Table:
@@ -128,7 +132,8 @@ class SparkHistories(Histories):
             return source.data
         if source.path is not None and not source.path.lower().endswith(_OTHER_FILES) and source.table is None:
             path = source.path if "://" in source.path else str(self.config.path(source.path))
-            return self.session.read.option("mergeSchema", "true").parquet(path)
+            several = not path.endswith(".parquet") or Path(path).is_dir() or "*" in path
+            return self.session.read.option("mergeSchema", str(several)).parquet(path)
         if source.table is not None and source.path is None and source.url is None:
             return self.session.table(source.table)
         raise ChurnmlError(
@@ -156,20 +161,23 @@ class SparkHistories(Histories):
 
     def quarantine(self, table: str, checked: ir.Table) -> None:
         """Write the bad ones among checked rows: a folder of Parquet files, an empty file where there are none."""
+        from pyspark.sql.pandas.types import to_arrow_schema
+
         target = quarantine_of(self.config, table)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ChurnmlError(f"{target.parent} cannot be made ({error.strerror})", "mend state.folder") from error
-        bad = self.con.compile(checked.filter(checked[REASON].notnull()).select(REASON, RAW))
-        raw = ", ".join(
-            f"{RAW}.{identifier(name)} AS {identifier('their_reason' if name == 'reason' else name)}"
-            for name in checked[RAW].type().names
-        )
-        frame = self.session.sql(f"SELECT {REASON} AS reason, {raw} FROM ({bad})")
+        fields = {name: "their_reason" if name == "reason" else name for name in checked[RAW].type().names}
+        raw = ", ".join(f"{RAW}.{identifier(name)} AS {identifier(shown)}" for name, shown in fields.items())
+        bad = self.con.compile(checked.filter(~checked[REASON].isnull()).select(REASON, RAW))
         part = target.with_name(f".{table}.{uuid.uuid4().hex[:8]}.part")
         try:
-            frame.write.parquet(part.absolute().as_uri())
+            frame = self.session.sql(f"SELECT {REASON} AS reason, {raw} FROM ({bad})")
+            if self.reports[table].quarantined:
+                frame.write.parquet(part.absolute().as_uri())
+            else:  # no reason to start a job
+                pq.write_table(to_arrow_schema(frame.schema).empty_table(), part)
             if target.is_dir():
                 shutil.rmtree(target)
             target.unlink(missing_ok=True)
