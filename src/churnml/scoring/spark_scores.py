@@ -66,7 +66,7 @@ def write_on_spark(
         rows = histories.keep_frame("scores", panel.mapInArrow(scored, from_arrow_schema(_ROWS)))
         scores = histories.frame(_with_percentile(histories.name("scores")))
         scores.drop(AS_OF).write.parquet(f"{part}/{AS_OF}={as_of}")
-        return int(histories.frame(rows.count(where=rows["status"] == "scored").as_table()).collect()[0][0])
+        return int(histories.scalar(rows.count(where=rows["status"] == "scored")))
 
 
 def _with_percentile(scores: str) -> str:

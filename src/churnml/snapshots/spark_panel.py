@@ -33,7 +33,7 @@ class SparkPanel(Panel):
         populations = {"at_risk": at_risk(histories, as_of), "lately": customers_lately(histories, as_of)}
         frame, self.frozen = self._engine.at(as_of, populations)
         population = histories.table("population_at_risk")
-        count = int(histories.frame(population.count().as_table()).collect()[0][0])
+        count = int(histories.scalar(population.count()))
         if not count:
             raise self._nobody(as_of)
         if self.labels:

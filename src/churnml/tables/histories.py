@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from churnml.columns import CUSTOMER_ID
@@ -94,7 +95,7 @@ class Histories:
             return None
         if table not in self._versioned:
             return self.reports[table].last
-        latest: dt.datetime | None = _scalar(self.newest(table)[SCHEMAS[table].event].max())
+        latest: dt.datetime | None = self.scalar(self.newest(table)[SCHEMAS[table].event].max())
         return latest
 
     def _accepted(self, table: str) -> ir.Table:
@@ -117,6 +118,14 @@ class Histories:
     def view(self, name: str, rows: ir.Table) -> None:
         """Give rows a name, and compute them whenever they are asked for."""
         self.con.raw_sql(f"CREATE TEMP VIEW {quoted(name)} AS {self.con.compile(rows)}")
+
+    def fetch(self, rows: ir.Table) -> pa.Table:
+        """Return rows, few of them, as an Arrow table."""
+        return rows.to_pyarrow()
+
+    def scalar(self, value: ir.Scalar) -> Any:
+        """Return the one value that something comes to."""
+        return self.fetch(value.as_table())[0][0].as_py()
 
     def make_empty(self, name: str, columns: Mapping[str, str]) -> None:
         """Make a table without rows."""
@@ -316,7 +325,7 @@ def _accept_copied(
     _report(histories, schema, _counted(checked, schema), checked)
     accepted = checked.filter(checked[REASON].isnull()).select([column.name for column in columns])
     accepted = histories.keep(f"accepted_{schema.name}", accepted, out_of=f"checked_{schema.name}")
-    if keyed and _has_versions(accepted, schema):
+    if keyed and _has_versions(histories, accepted, schema):
         histories._versioned.add(schema.name)
 
 
@@ -354,7 +363,7 @@ def _count_by_customer(histories: Histories, schema: Schema, rows: ir.Table) -> 
     )
     counted = histories.keep(f"counted_{schema.name}", by_customer)
     strangers = counted.anti_join(customers, CUSTOMER_ID)
-    if _scalar((counted.bad > 0).any()) or _scalar(strangers.count()):
+    if histories.scalar((counted.bad > 0).any()) or histories.scalar(strangers.count()):
         checked = checks.with_unknown_customer(rows, customers)
         totals = _counted(checked, schema)
     else:
@@ -370,7 +379,7 @@ def _counted(checked: ir.Table, schema: Schema) -> ir.Table:
 
 
 def _report(histories: Histories, schema: Schema, counted: ir.Table, checked: ir.Table) -> None:
-    found = {row[REASON]: row for row in counted.to_pyarrow().to_pylist()}
+    found = {row[REASON]: row for row in histories.fetch(counted).to_pylist()}
     good = {"rows": 0, "first": None, "last": None} | {k: v for k, v in found.pop(None, {}).items() if v is not None}
     reasons = {reason: int(row["rows"]) for reason, row in sorted(found.items())}
     bad = sum(reasons.values())
@@ -401,11 +410,7 @@ def _quarantine(con: Any, target: Path, checked: ir.Table) -> None:
             writer.write_batch(batch)
 
 
-def _has_versions(accepted: ir.Table, schema: Schema) -> bool:
+def _has_versions(histories: Histories, accepted: ir.Table, schema: Schema) -> bool:
     keys = accepted.group_by(list(schema.key)).agg(versions=accepted.count())
     keys = keys.filter(*(keys[name].notnull() for name in schema.key))
-    return bool(_scalar(keys.versions.max() > 1))
-
-
-def _scalar(value: ir.Scalar) -> Any:
-    return value.to_pyarrow().as_py()
+    return bool(histories.scalar(keys.versions.max() > 1))

@@ -96,6 +96,10 @@ class SparkHistories(Histories):
         """Give rows a name, and compute them whenever they are asked for."""
         self.named(name, self.frame(rows))
 
+    def fetch(self, rows: ir.Table) -> pa.Table:
+        """Return rows, few of them, as an Arrow table."""
+        return self.frame(rows).toArrow()
+
     def make_empty(self, name: str, columns: Mapping[str, str]) -> None:
         """Make a table without rows."""
         nulls = {column: ibis.null(kind) for column, kind in columns.items()}
@@ -170,7 +174,7 @@ class SparkHistories(Histories):
             raise ChurnmlError(f"{target.parent} cannot be made ({error.strerror})", "mend state.folder") from error
         fields = {name: "their_reason" if name == "reason" else name for name in checked[RAW].type().names}
         raw = ", ".join(f"{RAW}.{identifier(name)} AS {identifier(shown)}" for name, shown in fields.items())
-        bad = self.con.compile(checked.filter(~checked[REASON].isnull()).select(REASON, RAW))
+        bad = self.con.compile(checked.filter(checked[REASON].notnull()).select(REASON, RAW))
         part = target.with_name(f".{table}.{uuid.uuid4().hex[:8]}.part")
         try:
             frame = self.session.sql(f"SELECT {REASON} AS reason, {raw} FROM ({bad})")
