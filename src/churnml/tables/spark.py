@@ -174,7 +174,8 @@ class SparkHistories(Histories):
             raise ChurnmlError(f"{target.parent} cannot be made ({error.strerror})", "mend state.folder") from error
         fields = {name: "their_reason" if name == "reason" else name for name in checked[RAW].type().names}
         raw = ", ".join(f"{RAW}.{identifier(name)} AS {identifier(shown)}" for name, shown in fields.items())
-        bad = self.con.compile(checked.filter(checked[REASON].notnull()).select(REASON, RAW))
+        there = checked[REASON].notnull()  # noqa: PD004 - of ibis
+        bad = self.con.compile(checked.filter(there).select(REASON, RAW))
         part = target.with_name(f".{table}.{uuid.uuid4().hex[:8]}.part")
         try:
             frame = self.session.sql(f"SELECT {REASON} AS reason, {raw} FROM ({bad})")
