@@ -36,7 +36,7 @@ def generate(folder: Path) -> None:
               FROM range({CUSTOMERS}) t(i)) TO '{folder}/customers.parquet'""")
     con.execute(f"""
         COPY (SELECT 'C' || lpad((hash(k, 'c') % {CUSTOMERS})::VARCHAR, 7, '0') AS customer_id,
-                     TIMESTAMP '2023-01-01' + to_seconds((k // 400000) * 345600 + (hash(k) % 345600)::INT) AS used_at,
+                     TIMESTAMP '2023-01-01' + to_seconds((k // {ROWS // 100}) * 345600 + (hash(k) % 345600)::INT) AS used_at,
                      (hash(k, 'v') % 1000) / 10.0 AS voice_minutes, (hash(k, 'x') % 20)::INT AS sms_count,
                      (hash(k, 'd') % 100000) / 100.0 AS data_mb, (hash(k, 'r') % 100) / 10.0 AS roaming_minutes,
                      (hash(k, 'p') % 4)::INT AS dropped_calls
@@ -96,12 +96,12 @@ def measured(side: str, folder: Path) -> dict[str, float]:
     if side == "churnml":
         import ibis
 
-        from churnml import api
+        import churnml
 
         ibis.duckdb.connect().disconnect()
     before, started = time.process_time(), time.perf_counter()
     if side == "churnml":
-        api.features(folder / "churnml.yaml", AS_OF, out=out)
+        churnml.features(folder / "churnml.yaml", AS_OF, out=out)
     else:
         con = duckdb.connect()
         con.execute("SET preserve_insertion_order = false")

@@ -127,9 +127,10 @@ class Histories:
         """Return the one value that something comes to."""
         return self.fetch(value.as_table())[0][0].as_py()
 
-    def make_empty(self, name: str, columns: Mapping[str, str]) -> None:
+    def make_empty(self, name: str, columns: Mapping[str, Kind]) -> None:
         """Make a table without rows."""
-        self.con.create_table(name, schema=ibis.schema(columns), temp=True)
+        schema = ibis.schema({column: DTYPES[kind] for column, kind in columns.items()})
+        self.con.create_table(name, schema=schema, temp=True)
 
     def read(self, schema: Schema, source: Table) -> tuple[list[Reading], bool]:
         """Make the typed view of a table; return how its columns are read, and whether the user's has the key."""
@@ -307,7 +308,7 @@ def describing(schema: Schema, columns: list[Reading], config: Config) -> dict[s
 
 
 def _open_absent(histories: Histories, schema: Schema) -> None:
-    histories.make_empty(f"accepted_{schema.name}", {column.name: DTYPES[column.kind] for column in schema.columns})
+    histories.make_empty(f"accepted_{schema.name}", {column.name: column.kind for column in schema.columns})
     histories.extras[schema.name] = {}
 
 

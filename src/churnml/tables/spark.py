@@ -28,10 +28,10 @@ from churnml.errors import ChurnmlError
 from churnml.tables.checks import REASON
 from churnml.tables.histories import Histories, describing, open_tables, quarantine_of, refuse_too_many_bad
 from churnml.tables.reading import RAW, Reading, mapped_names
-from churnml.tables.schema import Schema
+from churnml.tables.schema import Kind, Schema
 from churnml.tables.sources import arrow_of, unreadable
 from churnml.tables.spark_dialect import SparkDialect
-from churnml.tables.spark_reading import identifier, readings, typed
+from churnml.tables.spark_reading import SQL_TYPES, identifier, readings, typed
 
 # Times without a zone are the project's wall-clock time; with UTC as the session's zone no cast moves them.
 _SETTINGS = {
@@ -41,6 +41,7 @@ _SETTINGS = {
     "spark.sql.mapKeyDedupPolicy": "LAST_WIN",  # ibis sets it
     "spark.sql.execution.arrow.pyspark.enabled": "true",
 }
+_PARTITIONS, _DEFAULT, _PARTITION_BYTES = "spark.sql.shuffle.partitions", "200", 32 * 2**20
 _OTHER_FILES = (".csv", ".tsv", ".txt", ".gz", ".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".db", ".sqlite", ".duckdb")
 
 
@@ -52,9 +53,13 @@ class SparkHistories(Histories):
     ----------
     session : pyspark.sql.SparkSession
         Where they are.
+    settings : mapping of str
+        The user's own settings, by name.
     """
 
     session: Any = None
+    settings: Mapping[str, str | None] = field(default_factory=dict)
+    _bytes: int = 0
     _prefix: str = field(default_factory=lambda: f"churnml_{uuid.uuid4().hex[:8]}_")
     _kept: dict[str, Any] = field(default_factory=dict)
     _views: set[str] = field(default_factory=set)
@@ -73,7 +78,8 @@ class SparkHistories(Histories):
 
     def keep(self, name: str, rows: ir.Table, *, out_of: str | None = None) -> ir.Table:
         """Compute rows once, in memory and on disk where it is too small; what is made out of such rows is a view."""
-        return self.named(name, self.frame(rows)) if out_of else self.keep_frame(name, self.frame(rows))
+        frame = self.frame(rows)
+        return self.named(name, frame) if out_of else self.keep_frame(name, frame)
 
     def keep_frame(self, name: str, frame: Any) -> ir.Table:
         """Compute a DataFrame once, and give it a name."""
@@ -100,18 +106,15 @@ class SparkHistories(Histories):
         """Return rows, few of them, as an Arrow table."""
         return self.frame(rows).toArrow()
 
-    def make_empty(self, name: str, columns: Mapping[str, str]) -> None:
+    def make_empty(self, name: str, columns: Mapping[str, Kind]) -> None:
         """Make a table without rows."""
-        nulls = {column: ibis.null(kind) for column, kind in columns.items()}
-        types = ", ".join(f"{identifier(name)} {self._type(value)}" for name, value in nulls.items())
-        self.named(name, self.session.createDataFrame([], types))
-
-    def _type(self, value: ir.Value) -> str:
-        return str(SparkDialect.type_mapper.to_string(value.type()))
+        nulls = (f"CAST(NULL AS {SQL_TYPES[kind]}) AS {identifier(column)}" for column, kind in columns.items())
+        self.named(name, self.frame(f"SELECT {', '.join(nulls)} WHERE false"))
 
     def read(self, schema: Schema, source: Table) -> tuple[list[Reading], bool]:
         """Make the typed view of a table; return how its columns are read, and whether the user's has the key."""
         frame = self._source(schema.name, source)
+        self._deal(frame)
         self.named(f"source_{schema.name}", frame)
         theirs = dict(frame.dtypes)
         names = mapped_names(schema, source, list(theirs))
@@ -127,6 +130,16 @@ class SparkHistories(Histories):
         self.extras[schema.name] = describing(schema, columns, self.config)
         self.columns[schema.name] = list(types)
         return columns, set(schema.key) <= types.keys()
+
+    def _deal(self, frame: Any) -> None:
+        """Shuffle into no more partitions than the tables need, where the user has left Spark's default.
+
+        Spark itself makes no fewer of them where something that is kept is joined: two hundred tasks for every join.
+        """
+        self._bytes += int(frame._jdf.queryExecution().optimizedPlan().stats().sizeInBytes().toString())
+        if self.settings.get(_PARTITIONS) == _DEFAULT:
+            needed = max(self.session.sparkContext.defaultParallelism, self._bytes // _PARTITION_BYTES)
+            self.session.conf.set(_PARTITIONS, str(min(needed, int(_DEFAULT))))
 
     def _source(self, table: str, source: Table) -> Any:
         if isinstance(source.data, pd.DataFrame | pa.Table):
@@ -222,10 +235,10 @@ def open_on_spark(config: Config, *, progress: bool = False) -> Iterator[SparkHi
         If Spark is not installed or does not start, a source cannot be read, a column is missing or of a wrong type,
         ``customers`` has no accepted row, or a table has more than ``quarantine.max_share`` of its rows in quarantine.
     """
-    with _session(config) as session, _settings(session):
+    with _session(config) as session, _settings(session) as before:
         con = ibis.pyspark.connect(session)
         con.compiler = SparkDialect()
-        histories = SparkHistories(config, con, session=session)
+        histories = SparkHistories(config, con, session=session, settings=before)
         try:
             open_tables(histories, progress=progress)
             refuse_too_many_bad(histories.reports, config)
@@ -258,12 +271,12 @@ def _session(config: Config) -> Iterator[Any]:
 
 
 @contextmanager
-def _settings(session: Any) -> Iterator[None]:
-    before = {key: session.conf.get(key, None) for key in _SETTINGS}
+def _settings(session: Any) -> Iterator[dict[str, str | None]]:
+    before = {key: session.conf.get(key, None) for key in (*_SETTINGS, _PARTITIONS)}
     try:
         for key, value in _SETTINGS.items():
             session.conf.set(key, value)
-        yield
+        yield before
     finally:
         for key, value in before.items():
             if value is None:

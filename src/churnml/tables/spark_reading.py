@@ -11,7 +11,7 @@ from churnml.tables.sources import text_literal
 _INTEGERS = {"tinyint", "smallint", "int", "bigint"}
 _FLOATS = {"float", "double"}
 _TIMES = {"date", "timestamp", "timestamp_ntz"}
-_SQL_TYPES: dict[Kind, str] = {"text": "STRING", "time": "TIMESTAMP_NTZ", "number": "DOUBLE", "boolean": "BOOLEAN"}
+SQL_TYPES: dict[Kind, str] = {"text": "STRING", "time": "TIMESTAMP_NTZ", "number": "DOUBLE", "boolean": "BOOLEAN"}
 
 # Patterns without backslashes, which Spark's literals would eat. Java's numbers may end in d or f, ours may not.
 _NUMBER = "^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?$|^[+-]?((?i)inf|infinity|nan)$"
@@ -57,7 +57,7 @@ def readings(
         sql_type = types.get(column.name, "void")
         doubtful = sql_type == "int" and column.kind in ("time", "boolean")
         if sql_type == "void" or (doubtful and is_empty(column.name)):
-            found.append(Reading(column.name, column.kind, f"CAST(NULL AS {_SQL_TYPES[column.kind]})"))
+            found.append(Reading(column.name, column.kind, f"CAST(NULL AS {SQL_TYPES[column.kind]})"))
         else:
             found.append(_read(schema, column.name, column.kind, sql_type, timezone))
     further = {name: _kind_of(sql_type) for name, sql_type in types.items() if schema.column(name) is None}
