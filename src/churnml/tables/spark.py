@@ -136,8 +136,8 @@ class SparkHistories(Histories):
 
         Spark itself makes no fewer of them where something that is kept is joined: two hundred tasks for every join.
         """
-        self._bytes += int(frame._jdf.queryExecution().optimizedPlan().stats().sizeInBytes().toString())
-        if self.settings.get(_PARTITIONS) == _DEFAULT:
+        self._bytes += int(frame._jdf.queryExecution().optimizedPlan().stats().sizeInBytes())
+        if self.settings[_PARTITIONS] in (None, _DEFAULT):
             needed = max(self.session.sparkContext.defaultParallelism, self._bytes // _PARTITION_BYTES)
             self.session.conf.set(_PARTITIONS, str(min(needed, int(_DEFAULT))))
 
