@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test lint bench lock clean
+.PHONY: demo test spark lint bench lock clean
 
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -18,6 +18,13 @@ demo: .venv/ready
 test: .venv/ready
 	$(BIN)/python -m pytest -n 2
 
+# PySpark beside the rest: 400 MB that only the Spark engine needs, without which its tests are skipped.
+spark: .venv/spark
+
+.venv/spark: .venv/ready requirements-spark.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --requirement requirements-spark.lock
+	touch $@
+
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -31,6 +38,8 @@ bench: .venv/ready
 lock: .venv/ready
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-header --extra dev --output-file requirements.lock pyproject.toml
+	echo 'pyspark>=4.0.1,<4.1' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-header --output-file requirements-spark.lock -
 
 clean:
 	rm -rf .venv demo
