@@ -287,7 +287,13 @@ def _features_on_spark(
 
 
 def folder_for_spark(out: PathLike | None) -> str:
-    """Return the folder that Spark writes; raise where there is none."""
+    """Return the folder that Spark writes.
+
+    Raises
+    ------
+    ChurnmlError
+        If none is given.
+    """
     if out is None:
         raise ChurnmlError("the engine spark writes a folder and returns no rows", "give out")
     return os.fspath(out)

@@ -150,10 +150,12 @@ def score_rows(
 
     Parameters
     ----------
-    panel, churn, value
-        As for `score_panel`; some of the customers at risk.
+    panel : DataFrame
+        As for `score_panel`: some of the customers at risk.
     grading : Grading
         Risk bands and grades.
+    churn, value : Model
+        What scores.
     workers : int
         How many chunks of rows are worked on at once.
 

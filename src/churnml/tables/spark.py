@@ -30,7 +30,7 @@ from churnml.tables.histories import Histories, describing, open_tables, quarant
 from churnml.tables.reading import RAW, Reading, mapped_names
 from churnml.tables.schema import Kind, Schema
 from churnml.tables.sources import arrow_of, unreadable
-from churnml.tables.spark_dialect import SparkDialect
+from churnml.tables.spark_dialect import spark_dialect
 from churnml.tables.spark_reading import SQL_TYPES, identifier, readings, typed
 
 # Times without a zone are the project's wall-clock time; with UTC as the session's zone no cast moves them.
@@ -237,7 +237,7 @@ def open_on_spark(config: Config, *, progress: bool = False) -> Iterator[SparkHi
     """
     with _session(config) as session, _settings(session) as before:
         con = ibis.pyspark.connect(session)
-        con.compiler = SparkDialect()
+        con.compiler = spark_dialect()
         histories = SparkHistories(config, con, session=session, settings=before)
         try:
             open_tables(histories, progress=progress)

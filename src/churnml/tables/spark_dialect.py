@@ -13,7 +13,12 @@ from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 _INFINITE = ("Infinity", "-Infinity")
 
 
-class SparkDialect(PySparkCompiler):  # type: ignore[misc]
+def spark_dialect() -> Any:
+    """Return what compiles for Spark."""
+    return _SparkDialect()
+
+
+class _SparkDialect(PySparkCompiler):  # type: ignore[misc]
     """Ibis' compiler for Spark, with DuckDB's meaning of numbers, nulls and bits."""
 
     __slots__ = ()

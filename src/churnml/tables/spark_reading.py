@@ -77,6 +77,11 @@ def typed(relation: str, names: Mapping[str, str], types: Mapping[str, str], col
         The user's name, and Spark's type, of each column by our name.
     columns : list of Reading
         How they are read.
+
+    Returns
+    -------
+    str
+        SQL of Spark.
     """
     parts = []
     for column in columns:
