@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from ibis import _, greatest, least
+from ibis import _
 
 from churnml.feature_extraction.declare import (
     MEAN,
@@ -15,7 +15,9 @@ from churnml.feature_extraction.declare import (
     Measure,
     day_of,
     each_period,
+    greatest,
     in_a_row,
+    least,
     mean,
     periods,
     share,

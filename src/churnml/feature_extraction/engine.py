@@ -176,7 +176,7 @@ class Wide:
                 rows = _with_context(histories, rows, context, instant)
             return rows
 
-        for (table, at, _), measures in _grouped(features).items():
+        for (table, at, _), measures in grouped(features).items():
             named = {key: f"__m{len(self._names) + position}" for position, key in enumerate(measures)}
             self._names |= named
             parts += _parts(rows_of, table, at, {named[key]: measure for key, measure in measures.items()}, instant)
@@ -235,7 +235,7 @@ def key_of(feature: Feature, measure: Measure) -> str:
     return f"{source_of(feature, measure)} {measure!r}"
 
 
-def _grouped(features: Sequence[Feature]) -> dict[Group, dict[str, Measure]]:
+def grouped(features: Sequence[Feature]) -> dict[Group, dict[str, Measure]]:
     """Collect the distinct measures of all features by table, the time column that they look at, and turn."""
     groups: dict[Group, dict[str, Measure]] = {}
     for feature in features:
@@ -334,7 +334,7 @@ def _aggregated(rows: ir.Table, measure: Measure, where: ir.BooleanValue | None)
 
 def _merged(rows: ir.Table, at: str, measures: dict[str, Measure], instant: Instant) -> ir.Table:
     rows = _in_reach(rows, at, measures.values(), instant)
-    edges = _edges(measures.values())
+    edges = edges_of(measures.values())
     reached = [(rows[at] >= instant - ibis.interval(days=edge), number) for number, edge in enumerate(edges)]
     interval = ibis.cases(*reached, else_=len(edges)) if reached else ibis.literal(0)
     partials: dict[str, ir.Value] = {}
@@ -356,7 +356,7 @@ def _merged(rows: ir.Table, at: str, measures: dict[str, Measure], instant: Inst
     return stage.group_by(CUSTOMER_ID).agg(**merged)
 
 
-def _edges(measures: Iterable[Measure]) -> list[int]:
+def edges_of(measures: Iterable[Measure]) -> list[int]:
     """Return the ages in days that cut time into intervals, short enough to count days in where that is asked for."""
     measures = list(measures)
     edges = {edge for measure in measures for edge in (measure.window, measure.until) if edge}
