@@ -216,7 +216,7 @@ class Maker:
     def near(self, rng: random.Random, table: str, at: datetime, hints: list[datetime]) -> datetime:
         """A time that a definition ties to what happened to the customer in another table, or to the hour."""
         jitter = rng.choice([0 * US, 0 * US, US, -US])
-        if table == "usage" and hints and rng.random() < 0.45:  # around a complaint or a change of plan
+        if table == "usage" and hints and rng.random() < 0.6:  # around a complaint or a change of plan
             day = oracle.midnight(rng.choice(hints).date())
             near = day + rng.choice([-30 * DAY, 0 * DAY, 30 * DAY, rng.randrange(-30, 30) * DAY]) + jitter
         elif table == "usage" and rng.random() < 0.3:  # where nights and days meet
@@ -418,7 +418,7 @@ class Maker:
                 "opened_at": at,
                 "kind": rng.choice(["complaint", "fault", "enquiry", "Fault", "praise", None]),
                 "promised_at": self.maybe(rng, min(promised + rng.choice([0, 0, 1, -1]) * US, HIGH)),
-                "category": self.maybe(rng, f"of {who}", 0.3) if self.flags["crowd"] else rng.choice(CATEGORIES),
+                "category": rng.choice([f"of {who}"] * 4 + CATEGORIES if self.flags["crowd"] else CATEGORIES),
                 "channel": rng.choice(["phone", None]),
                 "resolved_at": resolved,
                 "first_contact_resolved": self.maybe(rng, rng.random() < 0.5),
@@ -443,7 +443,8 @@ class Maker:
         }
 
     def contract_end(self, rng: random.Random, started: datetime) -> datetime:
-        soon = oracle.midnight(rng.choice(self.dates)) + rng.choice([-1, 0, 59, 60, 30]) * DAY + rng.choice([0, -1]) * US
+        soon = oracle.midnight(rng.choice(self.dates)) + rng.choice([-1, 0, 59, 60, 30]) * DAY
+        soon += rng.choice([0, -1]) * US
         return rng.choice([self.time(rng), started + 365 * DAY, started + 730 * DAY, started - DAY, soon, soon])
 
     def rows(self, table: str, who: str, i: int, cap: int, everyone: list[str]) -> list[Row]:

@@ -1,8 +1,9 @@
 """A slow, obvious oracle for sections 1 to 4 of the contract: plain Python, row by row, nothing clever.
 
-It is written from the text of the contract, and of the catalogue (`meaning`) where the contract leaves a feature
-to it, and shares no line with the package. Rows are dicts under the contract's column names. ``read`` turns raw tables into accepted and quarantined rows; everything else
-takes what ``read`` accepted. After reading, times are naive wall-clock times of the project's timezone.
+It is written from the text of the contract, and of the catalogue (`meaning`) where the contract leaves a feature to
+it, and shares no line with the package. Rows are dicts under the contract's column names. ``read`` turns raw tables
+into accepted and quarantined rows; everything else takes what ``read`` accepted. After reading, times are naive
+wall-clock times of the project's timezone.
 """
 
 import math
