@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from churnml.config import Config
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction import account, bills, complaints, contacts, surroundings, surveys, usage, value
 from churnml.feature_extraction.declare import Feature, Layout, RowContext
-from churnml.tables.schema import Kind
+from churnml.tables.schema import SCHEMAS, Kind
 
 ROW_CONTEXT: dict[str, tuple[RowContext, ...]] = {
     "subscriptions": account.ROW_CONTEXT,
@@ -62,3 +63,17 @@ def catalogue(layout: Layout) -> list[Feature]:
             feature=taken[0],
         )
     return listed
+
+
+def columns_of(extras: Mapping[str, Mapping[str, Kind]]) -> dict[str, dict[str, Kind]]:
+    """Return the columns that declarations may use, by table, with what they hold.
+
+    Parameters
+    ----------
+    extras : mapping of mapping of str
+        The further columns of each table (see `Histories.extras`).
+    """
+    return {
+        name: {column.name: column.kind for column in schema.columns} | dict(extras.get(name, {}))
+        for name, schema in SCHEMAS.items()
+    }

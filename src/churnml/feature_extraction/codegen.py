@@ -206,7 +206,7 @@ class ScalarSource(Source):
             "hour": f"int({own} % {DAY_US} // {HOUR_US})",
             "day_of_week": f"int({own} // {DAY_US} + 3) % 7",
             "index": own,
-            "cast": f"+{own}" if names[-1] in ("'float64'", "'int64'") else own,
+            "cast": {"'float64'": f"float({own})", "'int64'": f"int({own})"}.get(names[-1], own),
             "delta": f"{own} - {names[-1]}",
             "nullif": f"(None if {own} == {names[-1]} else {own})",
             "isin": f"{own} in ({', '.join(names[1:])},)",

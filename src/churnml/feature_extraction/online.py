@@ -111,6 +111,12 @@ class Online:
         }
         self._formulas = self._compiled_formulas()
 
+    @property
+    def tables(self) -> list[str]:
+        """The tables whose rows are needed."""
+        others = {context.source for made in self._contexts.values() for context in made if context.source}
+        return sorted({*self._contexts, *others})
+
     def at(
         self, customer: Mapping[str, Any], tables: Mapping[str, Rows], as_of: dt.date, frozen: Frozen
     ) -> dict[str, Any]:
@@ -332,7 +338,7 @@ def _last(values: Array, chosen: Array, times: Array, inside: Array) -> Any:
 def _finished(feature: Feature, value: Any, frozen: Frozen) -> Any:
     if feature.pool:
         table = frozen.table(feature.name)
-        return table.get(value if value in table else None)
+        return table.get(None if value is None or str(value) not in table else str(value))
     if feature.frequent and value is not None:
         return value if value in frozen.table(feature.name) else OTHER
     return int(value) if feature.dtype == "int64" and value is not None else value

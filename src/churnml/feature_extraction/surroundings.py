@@ -16,8 +16,9 @@ _OF = {"region": "region", "plan": "plan (the last started, in force or not)"}
 def features(layout: Layout) -> Iterator[Feature]:
     """Declare the surroundings of a layout: by region and by plan, where there are such."""
     groups: list[tuple[str, Deferred, dict[str, Measure], tuple[str, str]]] = []
-    if "region" in layout.attributes:
-        groups.append(("region", _.region, {}, ("region", "地区")))
+    if layout.attributes.get("region") in ("text", "number"):
+        code = _.region if layout.attributes["region"] == "text" else _.region.cast("int64")
+        groups.append(("region", code, {}, ("region", "地区")))
     if layout.has("subscriptions"):
         last = {"plan": Measure("last", _.plan, source="subscriptions")}
         groups.append(("plan", _.plan, last, ("plan", "套餐")))
