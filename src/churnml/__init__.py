@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from churnml.api.loop import demo
     from churnml.api.models import explain, promote, rollback, score, train
     from churnml.config import load_config
-    from churnml.errors import ChurnmlError
+    from churnml.errors import ChurnmlError, ChurnmlWarning
     from churnml.models.churn import ChurnClassifier
     from churnml.models.value import ValueRegressor
 
@@ -40,7 +40,7 @@ _ROOMS = {
         "train",
     ),
     "config": ("load_config",),
-    "errors": ("ChurnmlError",),
+    "errors": ("ChurnmlError", "ChurnmlWarning"),
     "models.churn": ("ChurnClassifier",),
     "models.value": ("ValueRegressor",),
 }
@@ -49,6 +49,7 @@ _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = [
     "ChurnClassifier",
     "ChurnmlError",
+    "ChurnmlWarning",
     "ValueRegressor",
     "campaign_assignments",
     "campaign_export",

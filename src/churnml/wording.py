@@ -130,7 +130,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "{phrase}：{value}{unit}（一般客户：{usual}{unit}）",
     ),
     "reason_text": ("{phrase}: {value}{unit}", "{phrase}：{value}{unit}"),
-    "reason_nothing": ("{phrase}: none", "{phrase}：无"),
+    "reason_nothing": ("{phrase}: no record", "{phrase}：无记录"),
     "yes": ("yes", "是"),
     "no": ("no", "否"),
     "table": ("table", "表"),
@@ -167,11 +167,11 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "demo_end": (
         "Where to look:\n  {report}  the report: who, why, and whether it can be trusted\n"
         "  {scores}  everyone's score, with reasons\n"
-        "  churnml explain {config} --customer {customer} --as-of {as_of}  one customer\n"
+        "  churnml explain {config} --customer {customer} --as-of {as_of}{candidate}  one customer\n"
         "{campaign}  {config}  the configuration: map your own tables like this",
         "接下来可以看：\n  {report}  报告：谁会流失、为什么、是否可信\n"
         "  {scores}  所有客户的评分与原因\n"
-        "  churnml explain {config} --customer {customer} --as-of {as_of} --lang zh  查看单个客户\n"
+        "  churnml explain {config} --customer {customer} --as-of {as_of}{candidate} --lang zh  查看单个客户\n"
         "{campaign}  {config}  配置文件：照此映射您自己的表",
     ),
     "demo_campaign": (
@@ -190,15 +190,29 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "{population:,} 个在网客户，已评分 {scored:,} 个，未评分 {not_scored:,} 个：{out}",
     ),
     "explained": (
-        "{customer} as of {as_of}: {probability:.1%} likely to leave ({band} risk, higher than or equal to {percentile:.0f} % of customers)",
-        "{customer}（截至 {as_of}）：流失概率 {probability:.1%}（{band} 风险，不低于 {percentile:.0f}% 的客户）",
+        "{customer} as of {as_of}: {probability:.1%} likely to leave ({band}; no lower than that of {percentile:.0f} % of customers)",
+        "{customer}（截至 {as_of}）：流失概率 {probability:.1%}（{band}，不低于 {percentile:.0f}% 的客户）",
     ),
     "explained_value": (
         "brings {value_if_stays:,.2f} {currency} if they stay, {value_at_risk:,.2f} {currency} at risk; tier {tier}",
         "若留下预计带来 {value_if_stays:,.2f} {currency}，其中 {value_at_risk:,.2f} {currency} 面临流失；等级 {tier}",
     ),
-    "explained_why": ("What points to leaving:", "流失原因："),
-    "explained_no_why": ("Nothing points to leaving.", "没有明显的流失原因。"),
+    "explained_why": ("What points to leaving:", "可能流失的迹象："),
+    "explained_no_why": ("Nothing points to leaving.", "没有明显的流失迹象。"),
+    "not_moved": (
+        "{model}: version {version} scores customers already; nothing is changed",
+        "{model}：版本 {version} 已在使用，没有变化",
+    ),
+    "opened_control_only": (
+        "So few are worth an offer that the control group takes all of them: nobody is to be contacted.",
+        "值得挽留的客户太少，全部进入对照组：本次无人可联系。",
+    ),
+    "opened_explored": (
+        "{explored:,} of these were drawn at random to learn from (campaign.explore_share): they bring {explored_profit:,.2f}"
+        " {currency}, those selected {selected_profit:,.2f} {currency}",
+        "其中 {explored:,} 个为随机探索客户（campaign.explore_share），预期利润 {explored_profit:,.2f} {currency}；"
+        "入选客户 {selected_profit:,.2f} {currency}",
+    ),
     "moved": (
         "{model}: version {version} scores customers from now on (before: {previous}); {who}, {when}",
         "{model}：今后由版本 {version} 评分（之前：{previous}）；{who}，{when}",

@@ -273,6 +273,8 @@ def features(
 def refuse_to_overwrite(config: Config, out: Path) -> None:
     """Raise if an output file would take the place of a source, or of what is no Parquet file."""
     require_writable(out)
+    if out.suffix.lower() in (".csv", ".xlsx", ".json"):
+        raise ChurnmlError(f"{out} is to be a Parquet file", "let its name end in .parquet", file=str(out))
     if out.exists() and out.stat().st_size:
         with out.open("rb") as file:
             if file.read(4) != b"PAR1":

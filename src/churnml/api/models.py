@@ -346,8 +346,12 @@ def _scored(
 
 
 def _warn_of_silence(histories: Histories, as_of: dt.date) -> None:
-    """Warn of a date that lies so long after the last row that everyone seems to have fallen silent."""
+    """Warn of a date at which everyone seems to be silent: long after the last row, or before the first."""
     told = {table: moment for table in ("usage", "bills") if (moment := histories.last_event(table)) is not None}
+    begun = [report.first for table in told if (report := histories.reports[table]).first]
+    if begun and as_of <= min(begun).date():
+        first = f"the first row of {' and '.join(told)} is of {min(begun):%Y-%m-%d}"
+        warnings.warn(ChurnmlWarning(f"{first}: at {as_of} nothing is known of any customer's doing"), stacklevel=4)
     latest = max(told.values(), default=None)
     days = 0 if latest is None else (as_of - latest.date()).days
     if latest is not None and days > _SILENCE:
