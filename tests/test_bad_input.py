@@ -482,7 +482,7 @@ def test_sources_that_are_not_built_are_refused_without_their_password(operator:
     refused(run("catalog", operator.write()), "tables.usage", "several systems")
 
 
-def test_spark_and_features_of_ones_own_are_refused_where_they_are_needed_only(operator: Operator) -> None:
+def test_an_engine_and_features_that_are_not_there_are_refused_where_they_are_needed_only(operator: Operator) -> None:
     refused(features(operator, "--engine", "spark"), "engine", "spark", "duckdb")
     operator.settings["features"] = {"python": "mine.py", "windows": [30]}
     refused(features(operator), "features.python")

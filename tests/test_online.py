@@ -120,9 +120,7 @@ days = st.integers(0, 200)
 
 @given(st.lists(st.tuples(days, amounts), max_size=30))
 def test_a_sum_equals_a_plain_loop_whatever_the_order(drawn):
-    rows = [
-        {"used_at": start_of(T) - dt.timedelta(days=ago), "voice_minutes": amount} for ago, amount in drawn
-    ]
+    rows = [{"used_at": start_of(T) - dt.timedelta(days=ago), "voice_minutes": amount} for ago, amount in drawn]
     feature = Feature("f", "usage", {"value": Measure("sum", _.voice_minutes, window=30)}, empty=0, **WORDS)
     expected = sum(amount for ago, amount in drawn if 0 < ago <= 30 and amount is not None)
     assert one(feature, rows) == pytest.approx(expected, rel=1e-9, abs=1e-9)
@@ -143,7 +141,7 @@ def test_conditions_know_a_third_truth_value():
 
 def test_an_unknown_column_or_word_is_told_when_the_engine_is_made():
     wrong = Feature("f", "usage", {"value": Measure("sum", _.minutes, window=30)}, **WORDS)
-    with pytest.raises(ChurnmlError, match="usage has no column minutes: it has .*voice_minutes"):
+    with pytest.raises(ChurnmlError, match=r"usage has no column minutes: it has .*voice_minutes"):
         Online([wrong], {}, KINDS)
     fancy = Feature("f", "usage", {"value": Measure("sum", _.voice_minutes.log10(), window=30)}, **WORDS)
     with pytest.raises(ChurnmlError, match=r"cannot use \.log10 online"):
@@ -155,7 +153,11 @@ def test_an_unknown_column_or_word_is_told_when_the_engine_is_made():
     [
         ("usage", [{"used_at": None}], "used_at is missing"),
         ("usage", [{"used_at": "soon"}], "used_at holds something that is no time"),
-        ("usage", [{"used_at": "2024-01-01", "voice_minutes": "many"}], "voice_minutes holds something that is no number"),
+        (
+            "usage",
+            [{"used_at": "2024-01-01", "voice_minutes": "many"}],
+            "voice_minutes holds something that is no number",
+        ),
         ("usage", [{"used_at": "2024-01-01", "voice_minutes": float("inf")}], "voice_minutes holds something"),
         ("usage", [{"used_at": "2024-01-01", "customer_id": "other"}], "another customer's"),
         ("usage", [{"used_at": "2024-01-01"}] * 100_001, "100,001 rows are too many: send 100,000 at most"),
@@ -209,9 +211,11 @@ def test_customers_who_are_not_at_risk_are_told(more, message):
 
 def test_a_random_new_declaration_equals_the_panel(simulated):
     inputs = {
-        "late": Measure("sum", _.voice_minutes * (_.dropped_calls + 1), where=_.used_at.hour() < 24, window=45, until=5),
+        "late": Measure(
+            "sum", _.voice_minutes * (_.dropped_calls + 1), where=_.used_at.hour() < 24, window=45, until=5
+        ),
         "days": Measure("days", day_of(_.used_at), window=45),
-        "paid": Measure("max", _.amount, where=_.paid_at.notnull(), source="bills"),
+        "paid": Measure("max", _.amount, where=_.paid_amount > 0, source="bills"),
     }
     formula = share(_.late, _.days) + _.paid.fill_null(0) / 100
     feature = Feature("mine", "usage", inputs, formula=formula, **WORDS)

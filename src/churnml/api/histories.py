@@ -15,7 +15,7 @@ import pandas as pd
 from churnml.asof import parse_as_of
 from churnml.config import Config, ConfigLike, load_config
 from churnml.errors import ChurnmlError
-from churnml.feature_extraction.catalogue import catalogue, layout_of
+from churnml.feature_extraction.catalogue import catalogue_of
 from churnml.files import atomic_file, require_folder, require_writable
 from churnml.labels.outcome import is_observed
 from churnml.simulator import SimulationSummary, continue_simulation
@@ -286,16 +286,10 @@ def refuse_to_overwrite(config: Config, out: Path) -> None:
             raise ChurnmlError(f"{out} is the source of table {name}", "name another file to write", file=str(out))
 
 
-def refuse_unbuilt(config: Config, engine: str = "duckdb") -> None:
+def refuse_unbuilt(_config: Config, engine: str = "duckdb") -> None:
     """Raise if the configuration or the caller asks for what is not built yet."""
     if engine != "duckdb":
         raise ChurnmlError(f"the engine {engine} is not there yet", "use --engine duckdb")
-    if config.features.python is not None:
-        raise ChurnmlError(
-            "features.python: features of your own cannot be computed yet",
-            "take the key out",
-            key="features.python",
-        )
 
 
 def catalog(config: ConfigLike) -> pd.DataFrame:
@@ -318,7 +312,7 @@ def catalog(config: ConfigLike) -> pd.DataFrame:
         If a table cannot be read.
     """
     settings = load_config(config)
-    listed = catalogue(layout_of(settings, describe_tables(settings)))
+    listed = catalogue_of(settings, describe_tables(settings))
     columns = ["name", "source", "window", "unit", "dtype", "meaning", "phrase_en", "phrase_zh"]
     table = pd.DataFrame([{name: getattr(feature, name) for name in columns} for feature in listed], columns=columns)
     return table.astype({"window": "Int64"})

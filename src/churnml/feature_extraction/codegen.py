@@ -1,6 +1,6 @@
 """Python source of traced expressions: over arrays of rows (numpy), and over the numbers of one customer.
 
-Numbers, times (microseconds since 1970) and booleans of rows are float64 with nan for null, texts are objects with None.
+Numbers, times (microseconds since 1970) and booleans of rows are float64 with nan for null, texts objects with None.
 Of one customer, null is None. Comparisons and conditions know a third truth value, as SQL does.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction.tracing import Node
@@ -82,8 +83,10 @@ class RowSource(Source):
             return f"is_none({value})" if node.kind == "text" else f"isnan({value})"
         nulls = [name for name in map(self.null, node.args) if name]
         if node.op in ("and", "or") and nulls:
-            decides = [f"{'~' if node.op == 'and' else ''}{self.truth(arg)}" for arg in node.args]
-            decided = [f"({name}{f' & ~{null}' if null else ''})" for name, null in zip(decides, map(self.null, node.args), strict=True)]
+            decided = []
+            for arg in node.args:
+                null, sign = self.null(arg), "~" if node.op == "and" else ""
+                decided.append(f"({sign}{self.truth(arg)}{f' & ~{null}' if null else ''})")
             return f"({' | '.join(nulls)}) & ~({' | '.join(decided)})"
         return " | ".join(nulls) or None
 
@@ -91,7 +94,9 @@ class RowSource(Source):
         op, args = node.op, node.args
         if op in ("isnull", "notnull"):
             null = self.null(args[0])
-            return f"{'~' if op == 'notnull' else ''}({null or 'zeros'})" if null else ("ones" if op == "notnull" else "zeros")
+            if null is None:
+                return "ones" if op == "notnull" else "zeros"
+            return f"~{null}" if op == "notnull" else null
         if op in ("and", "or"):
             return f"{self.truth(args[0])} {'&' if op == 'and' else '|'} {self.truth(args[1])}"
         if op == "not":
@@ -178,7 +183,9 @@ class ScalarSource(Source):
         if op in ("and", "or"):
             decides = "False" if op == "and" else "True"
             either = f"{names[0]} is {decides} or {names[1]} is {decides}"
-            return f"{decides} if {either} else None if {names[0]} is None or {names[1]} is None else {decides == 'False'}"
+            return (
+                f"{decides} if {either} else None if {names[0]} is None or {names[1]} is None else {decides == 'False'}"
+            )
         if op in ("greatest", "least"):
             there = f"[x for x in ({', '.join(names)},) if x is not None]"
             return f"{'max' if op == 'greatest' else 'min'}({there}, default=None)"
@@ -235,4 +242,4 @@ def _nonzero(values: Any) -> Any:
 
 
 def _is_none(values: Any) -> Any:
-    return np.equal(values, None)
+    return np.asarray(pd.isna(values))

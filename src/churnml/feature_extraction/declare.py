@@ -122,8 +122,8 @@ class Pool:
 
     Attributes
     ----------
-    by : str
-        The feature whose value makes the groups; null is a group without a rate of its own, as are values not seen.
+    by : deferred
+        What makes the groups; null is a group without a rate of its own, as are values not seen.
     numerator, denominator : deferred
         Over the feature's inputs, as a formula is; null counts as 0.
     weight : float
@@ -132,7 +132,7 @@ class Pool:
         Over whom: the customers at risk at T, or all who were customers at some time of the 90 days before T.
     """
 
-    by: str
+    by: Deferred
     numerator: Deferred
     denominator: Deferred
     weight: float

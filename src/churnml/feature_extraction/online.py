@@ -204,12 +204,14 @@ class Online:
         results = []
         for number, feature in enumerate(self._features):
             # names of measures are the feature's own: they get a name that no other feature has
-            inputs: dict[str, Kind] = {name: self._kind_of(feature, measure) for name, measure in feature.inputs.items()}
+            inputs: dict[str, Kind] = {
+                name: self._kind_of(feature, measure) for name, measure in feature.inputs.items()
+            }
             row = _Inputs(self._graph, number, own | {"as_of_day": "number"}, inputs)
             for name, measure in feature.inputs.items():
                 leaves[f"{number} {name}"] = f"found[{key_of(feature, measure)!r}]"
             leaves |= {name: f"customer.get({name!r})" for name in own} | {"as_of_day": "as_of_day"}
-            formula = feature.pool.by if feature.pool else feature.formula
+            formula: Any = feature.pool.by if feature.pool else feature.formula
             value = source.value(formula.resolve(row))
             filled = feature.empty is not None and not feature.pool
             results.append(f"({feature.empty!r} if {value} is None else {value})" if filled else value)
@@ -288,7 +290,9 @@ def _measured(
     order = (-times).argsort(kind="stable")
     aged = -times[order]  # the newest first
     first, *places = aged.searchsorted(np.concatenate(([-instant], group.edges - end)), side="right").tolist()
-    slices = [(max(first, start), max(first, start, stop)) for start, stop in zip(places[::2], places[1::2], strict=True)]
+    slices = [
+        (max(first, start), max(first, start, stop)) for start, stop in zip(places[::2], places[1::2], strict=True)
+    ]
     folded = {how: _folded(how, rows, made, order, slices) for how, made in group.folds.items() if made}
     found: dict[str, Any] = {}
     for key, (how, place, count, number) in group.readings.items():

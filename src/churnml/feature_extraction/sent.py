@@ -52,8 +52,10 @@ def read_customer(
     signed_up, left = rows["signed_up_at"][0], rows["churned_at"][0]
     if not signed_up < instant or left < instant:
         told = "had not signed up" if not signed_up < instant else "had left"
-        raise ChurnmlError(f"the customer {told} at {as_of}", "ask for a date at which there is a risk", date=str(as_of))
-    rows["churned_at"][:] = np.nan
+        raise ChurnmlError(
+            f"the customer {told} at {as_of}", "ask for a date at which there is a risk", date=str(as_of)
+        )
+    rows["churned_at"] = np.full(1, np.nan)
     return {name: _plain(column[0]) for name, column in rows.items()}
 
 
@@ -127,20 +129,23 @@ def _seen(rows: Rows, name: str, times: Sequence[str], instant: float) -> Array:
     when = rows[times[0]]
     for other in times[1:]:
         when = np.where(np.isnan(when), rows[other], when)
-    return np.where(when < instant, rows[name], None if rows[name].dtype == object else np.nan)
+    nothing: Any = None if rows[name].dtype == object else np.nan
+    return np.where(when < instant, rows[name], nothing)
 
 
 def _columns(schema: Schema, sent: SentRows, kinds: Mapping[str, Kind], timezone: str) -> dict[str, Array]:
-    frame = sent if isinstance(sent, pd.DataFrame) else None
+    rows: Any = sent
     read: dict[str, Array] = {}
     for name, kind in kinds.items():
-        if frame is not None:
-            values = frame[name].astype(object).where(frame[name].notna(), None).tolist() if name in frame else None
+        if not isinstance(sent, pd.DataFrame):
+            values = [row.get(name) for row in rows]
+        elif name in sent:
+            values = sent[name].astype(object).where(sent[name].notna(), None).tolist()
         else:
-            values = [row.get(name) for row in sent]  # type: ignore[union-attr]
+            values = [None] * len(sent)
         column = schema.column(name)
         try:
-            read[name] = _read(values if values is not None else [None] * len(sent), kind, timezone)
+            read[name] = _read(values, kind, timezone)
         except (ValueError, TypeError, OverflowError):
             raise ChurnmlError(
                 f"{schema.name}: {name} holds something that is no {kind}", "mend it", table=schema.name, column=name
@@ -152,7 +157,7 @@ def _columns(schema: Schema, sent: SentRows, kinds: Mapping[str, Kind], timezone
 
 
 def _nulls(column: Array) -> Array:
-    return np.equal(column, None) if column.dtype == object else np.isnan(column)
+    return np.asarray(pd.isna(column))
 
 
 def _read(values: list[Any], kind: Kind, timezone: str) -> Array:

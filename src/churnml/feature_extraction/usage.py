@@ -231,7 +231,7 @@ def _of_mix(layout: Layout) -> Iterator[Feature]:
         ("data_mb", 1, "data_per_voice_minute", "MB per minute", "data for each voice minute", "流量与通话之比"),
         ("sms_count", 1, "sms_per_voice_minute", "ratio", "messages for each voice minute", "短信与通话之比"),
         ("roaming_minutes", 1, "roaming_share", "ratio", "roaming against all voice minutes", "漫游通话占比"),
-        ("dropped_calls", 100, "dropped_calls_per_100_minutes", "ratio", "dropped calls per 100 minutes", "每百分钟掉话数"),
+        ("dropped_calls", 100, "dropped_calls_per_100_minutes", "ratio", "dropped calls per 100 minutes", "掉话率"),
     )  # fmt: skip
     for column, times, name, unit, english, chinese in pairs:
         if {column, "voice_minutes"} <= set(layout.measures):

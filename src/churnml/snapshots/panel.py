@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from churnml.columns import AS_OF, CHURNED, CUSTOMER_ID, VALUE
 from churnml.errors import ChurnmlError
-from churnml.feature_extraction.catalogue import ROW_CONTEXT, catalogue, layout_of
+from churnml.feature_extraction.catalogue import ROW_CONTEXT, catalogue_of
 from churnml.feature_extraction.declare import Feature
 from churnml.feature_extraction.embedded import Embedded
 from churnml.feature_extraction.frozen import Frozen
@@ -59,7 +59,7 @@ class Panel:
         self.histories = histories
         self.dates = sorted(set(dates))
         self.labels = labels
-        self.features: list[Feature] = catalogue(layout_of(histories.config, histories.extras))
+        self.features: list[Feature] = catalogue_of(histories.config, histories.extras)
         names = {feature.name for feature in self.features}
         self._columns = [*self.features, *(feature for feature in also if feature.name not in names)]
         self._engine = Embedded(histories, self._columns, ROW_CONTEXT)
