@@ -49,7 +49,10 @@ def test_own_features_are_in_panel_and_catalogue_and_equal_pandas(simulated, tmp
         files = sorted(config.folder.glob(config.tables.given()[name].path))
         rows = pd.concat([pd.read_parquet(file) for file in files])
         known = rows["known_at"].fillna(rows[event]) < end if "known_at" in rows else True
-        tables[name] = rows[(rows[event] < end) & known]
+        rows = rows[(rows[event] < end) & known]
+        if name == "bills":  # a correction takes the place of what it corrects
+            rows = rows.sort_values("known_at", na_position="first").drop_duplicates("bill_id", keep="last")
+        tables[name] = rows
     usage, bills = tables["usage"], tables["bills"]
     long = usage[(usage["used_at"] >= end - pd.Timedelta(days=60)) & (usage["voice_minutes"] > 30)]
     expected = long.groupby("customer_id").size().reindex(panel.index, fill_value=0)
