@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from churnml.api.campaigns import campaign_assignments, campaign_export, campaign_open
-    from churnml.api.histories import catalog, check, features, init, simulate
+    from churnml.api.histories import audit, catalog, check, features, init, simulate
     from churnml.api.loop import demo
     from churnml.api.models import explain, promote, rollback, score, train
     from churnml.config import load_config
@@ -25,6 +25,7 @@ _ROOMS = {
         "campaign_open",
     ),
     "api.histories": (
+        "audit",
         "catalog",
         "check",
         "features",
@@ -51,6 +52,7 @@ __all__ = [
     "ChurnmlError",
     "ChurnmlWarning",
     "ValueRegressor",
+    "audit",
     "campaign_assignments",
     "campaign_export",
     "campaign_open",

@@ -13,6 +13,15 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "leave it out, or give its versions with known_at",
         "仅凭此列就能判断谁会流失（{as_of} 折外AUC {auc:.3f}）：很可能由结果生成，请去掉该列，或提供带 known_at 的各个版本",
     ),
+    "audited": (
+        "{features} features at {as_of}: none looks into the future, no column gives the outcome away",
+        "{as_of} 的 {features} 个特征：均未使用未来信息，也没有泄露结果的列",
+    ),
+    "audited_leaks": ("{features} features at {as_of}; leaks:", "{as_of} 的 {features} 个特征；发现泄露："),
+    "moves": (
+        "it moves when rows and columns that became known at {as_of} or later are rewritten: it looks into the future",
+        "改写 {as_of} 及之后才可知的数据后该特征随之变化：它使用了未来信息",
+    ),
     "decides_by_null": (
         "whether it is empty tells who leaves (AUC {auc:.3f} at {as_of}): it was probably filled in afterwards; "
         "leave it out, or give its versions with known_at",

@@ -20,6 +20,7 @@ from churnml.files import atomic_file, require_folder, require_writable
 from churnml.labels.outcome import is_observed
 from churnml.simulator import SimulationSummary, continue_simulation
 from churnml.simulator import simulate as _simulate
+from churnml.snapshots.audit import moving_features
 from churnml.snapshots.leaks import ENOUGH_OF_EACH, leaking_columns
 from churnml.snapshots.panel import Panel
 from churnml.snapshots.readiness import outcomes, readiness, usable_dates
@@ -182,6 +183,70 @@ def check(config: ConfigLike, *, strict: bool = True, progress: bool = False) ->
         leaks = _leaks(histories) if is_observed(histories) else []
         findings = [*doubtful(histories), *leaks, *uncovered(histories), *missing]
         return CheckReport(dict(histories.reports), findings, enough)
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What `audit` found.
+
+    Attributes
+    ----------
+    as_of : datetime.date
+        The date at which features were computed.
+    features : int
+        How many.
+    findings : list of Finding
+        Features that move with the future, columns that give the outcome away.
+    """
+
+    as_of: dt.date
+    features: int
+    findings: list[Finding]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+    def to_dict(self, lang: Language = "en") -> dict[str, Any]:
+        """Return the report as it is printed with ``--json``."""
+        found = [
+            {"table": one.table, "column": one.column, "message": say(one.key, lang, **one.facts)}
+            for one in self.findings
+        ]
+        return {"as_of": str(self.as_of), "features": self.features, "passed": self.passed, "findings": found}
+
+
+def audit(config: ConfigLike, as_of: AsOf | None = None, *, progress: bool = False) -> AuditReport:
+    """Look for leaks: features that see the future, and columns that were made from the outcome.
+
+    Parameters
+    ----------
+    config : path, mapping or Config
+        The configuration.
+    as_of : date or text, optional
+        The date; by default the latest whose outcome is known.
+    progress : bool
+        Whether to show progress on stderr.
+
+    Returns
+    -------
+    AuditReport
+        What was found.
+
+    Raises
+    ------
+    ChurnmlError
+        If a table cannot be read, or no date is given and none has a known outcome.
+    """
+    with open_histories(load_config(config), progress=progress) as histories:
+        day = parse_as_of(as_of) if as_of is not None else next(reversed(usable_dates(histories)), None)
+        if day is None:
+            raise ChurnmlError("no as-of date has a known outcome", "name a date with --as-of")
+        panel = Panel(histories, [day], labels=True)
+        rows = panel.to_pandas(progress=progress)
+        findings = [*moving_features(histories, day), *leaking_columns(rows, panel.features, day)]
+        return AuditReport(day, len(panel.features), findings)
 
 
 def _leaks(histories: Histories) -> list[Finding]:

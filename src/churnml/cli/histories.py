@@ -111,6 +111,29 @@ def features(lang: Language, as_json: bool, **arguments: Any) -> None:
 
 @click.command()
 @click.argument("config")
+@click.option("--as-of", "as_of", metavar="T", help="As-of date; by default the latest whose outcome is known.")
+@common
+def audit(config: str, as_of: str | None, lang: Language, as_json: bool) -> None:
+    """Look for features that see the future, and columns made from the outcome.
+
+    What is known at T or later is rewritten; no feature of T may move.
+
+    \b
+    Example: churnml audit operator/churnml.yaml --as-of 2024-03-01
+    """
+    settings = configured(config)
+    day = None if as_of is None else parse_as_of(as_of)
+    from churnml.api import histories as api
+
+    report = api.audit(settings, day, progress=True)
+    told = report.to_dict(lang)
+    lines = [say("audited" if report.passed else "audited_leaks", lang, features=report.features, as_of=report.as_of)]
+    lines += [f"  - {found['table']}.{found['column']}: {found['message']}" for found in told["findings"]]
+    show(told, "\n".join(lines), as_json=as_json)
+
+
+@click.command()
+@click.argument("config")
 @common
 def catalog(config: str, lang: Language, as_json: bool) -> None:
     """Explain every feature that your tables give.

@@ -65,6 +65,10 @@ class Histories:
         name, and ``segment``), with their kind; personal ones are left out.
     columns : dict of list
         All columns of each table, by our names.
+    prefix : str
+        Before the names of the tables of accepted rows in ``con``.
+    versioned : set of str
+        The tables in which a key occurs twice.
     """
 
     config: Config
@@ -72,7 +76,8 @@ class Histories:
     reports: dict[str, TableReport] = field(default_factory=dict)
     extras: dict[str, dict[str, Kind]] = field(default_factory=dict)
     columns: dict[str, list[str]] = field(default_factory=dict)
-    _versioned: set[str] = field(default_factory=set)
+    prefix: str = "accepted"
+    versioned: set[str] = field(default_factory=set)
 
     def has(self, table: str) -> bool:
         """Tell whether the operator has a table."""
@@ -80,24 +85,24 @@ class Histories:
 
     def known(self, table: str, instant: dt.datetime | ir.TimestampScalar) -> ir.Table:
         """Return the rows of a table as they were known at an instant (see `tables.known.known_at`)."""
-        return known.known_at(self._accepted(table), SCHEMAS[table], instant, has_versions=table in self._versioned)
+        return known.known_at(self._accepted(table), SCHEMAS[table], instant, has_versions=table in self.versioned)
 
     def newest(self, table: str) -> ir.Table:
         """Return the newest version of every row of a table, whenever it became known."""
         rows = self._accepted(table)
-        return known.latest_versions(rows, SCHEMAS[table]) if table in self._versioned else rows
+        return known.latest_versions(rows, SCHEMAS[table]) if table in self.versioned else rows
 
     def last_event(self, table: str) -> dt.datetime | None:
         """Return the latest event time of a table by its newest versions; None where there is no row."""
         if not self.has(table):
             return None
-        if table not in self._versioned:
+        if table not in self.versioned:
             return self.reports[table].last
         latest: dt.datetime | None = _scalar(self.newest(table)[SCHEMAS[table].event].max())
         return latest
 
     def _accepted(self, table: str) -> ir.Table:
-        return self.con.table(f"accepted_{table}")
+        return self.con.table(f"{self.prefix}_{table}")
 
 
 @contextmanager
@@ -279,7 +284,7 @@ def _accept_copied(
     accepted = con.create_table(f"accepted_{schema.name}", accepted, temp=True)
     con.drop_table(f"checked_{schema.name}")
     if keyed and _has_versions(accepted, schema):
-        histories._versioned.add(schema.name)
+        histories.versioned.add(schema.name)
 
 
 def _accept_in_place(histories: Histories, schema: Schema, columns: list[Reading], rows: ir.Table) -> None:
