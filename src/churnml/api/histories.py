@@ -32,7 +32,7 @@ from churnml.tables.histories import (
     open_histories,
     refuse_too_many_bad,
 )
-from churnml.tables.sources import files_of
+from churnml.tables.sources import all_files_of
 from churnml.wording import Language, say
 
 PathLike = str | os.PathLike[str]
@@ -278,9 +278,7 @@ def refuse_to_overwrite(config: Config, out: Path) -> None:
             if file.read(4) != b"PAR1":
                 raise ChurnmlError(f"{out} exists and is no Parquet file", "name another file to write", file=str(out))
     for name, source in config.tables.given().items():
-        if source.path is not None and out.resolve() in [
-            file.resolve() for file in files_of(name, source, config.folder)
-        ]:
+        if out.resolve() in [file.resolve() for file in all_files_of(name, source, config.folder)]:
             raise ChurnmlError(f"{out} is the source of table {name}", "name another file to write", file=str(out))
 
 

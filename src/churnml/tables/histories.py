@@ -158,7 +158,7 @@ def describe_tables(config: Config) -> dict[str, dict[str, Kind]]:
     with _connected(config) as histories:
         for name, source in config.tables.given().items():
             with _readable(name, source):
-                _read(histories, SCHEMAS[name], source)
+                _read(histories, SCHEMAS[name], source, rows=False)
         return histories.extras
 
 
@@ -200,10 +200,10 @@ def refuse_too_many_bad(reports: dict[str, TableReport], config: Config) -> None
             )
 
 
-def _read(histories: Histories, schema: Schema, source: Table) -> tuple[list[Reading], bool]:
+def _read(histories: Histories, schema: Schema, source: Table, *, rows: bool = True) -> tuple[list[Reading], bool]:
     """Make the typed view of a table; return how its columns are read, and whether the user's table has the key."""
     con, config = histories.con, histories.config
-    relation, untyped = open_source(con.con, schema.name, source, config.folder)
+    relation, untyped = open_source(con.con, schema.name, source, config.folder, rows=rows)
     query, types = renamed(con.con, schema, source, relation)
     columns = readings(con.con, schema, query, types, timezone=config.timezone, untyped=untyped)
     con.raw_sql(f"CREATE TEMP VIEW {quoted('typed_' + schema.name)} AS {typed(query, columns)}")
