@@ -24,6 +24,7 @@ from churnml.snapshots.leaks import ENOUGH_OF_EACH, leaking_columns
 from churnml.snapshots.panel import Panel
 from churnml.snapshots.readiness import outcomes, readiness, usable_dates
 from churnml.tables.coverage import Finding, uncovered
+from churnml.tables.disagreements import disagreements
 from churnml.tables.doubtful import doubtful
 from churnml.tables.histories import (
     Histories,
@@ -180,7 +181,7 @@ def check(config: ConfigLike, *, strict: bool = True, progress: bool = False) ->
     with open_histories(load_config(config), strict=strict, progress=progress) as histories:
         enough, missing = readiness(histories)
         leaks = _leaks(histories) if is_observed(histories) else []
-        findings = [*doubtful(histories), *leaks, *uncovered(histories), *missing]
+        findings = [*doubtful(histories), *disagreements(histories), *leaks, *uncovered(histories), *missing]
         return CheckReport(dict(histories.reports), findings, enough)
 
 
