@@ -57,7 +57,7 @@ class _Merge:
         return list(dict.fromkeys(name for part in self.parts for name in part.columns))
 
     def having(self, name: str) -> list[tuple[int, _Part]]:
-        """The sources that have a column, with their place: the one that wins first."""
+        """Return the sources that have a column, with their place: the one that wins first."""
         found = [(at, part) for at, part in enumerate(self.parts) if name in part.columns]
         return sorted(found, key=lambda one: self.wins.get(name) != one[1].name)
 
@@ -275,13 +275,12 @@ def _output(merge: _Merge, part: _Part, name: str) -> str:
 
 def _text(merge: _Merge, part: _Part, name: str) -> str:
     """Return SQL of a value as text by which sources are compared: null where there is none, also where it is blank."""
-    raw, value = f"CAST({quoted(name)} AS VARCHAR)", part.columns[name].value
-    if len(merge.kinds(name)) > 1:
-        text = raw
-    elif merge.kinds(name) == {"number"}:
-        text = f"COALESCE(regexp_replace(CAST({value} + 0 AS VARCHAR), '\\.0$', ''), {raw})"
+    kinds, raw, value = merge.kinds(name), f"CAST({quoted(name)} AS VARCHAR)", part.columns[name].value
+    if kinds == {"number"} or kinds == {"number", "text"}:
+        number = f"TRY_CAST(NULLIF(TRIM({raw}), '') AS DOUBLE) + 0"  # 30 is 30.0, and 0 is -0
+        text = f"COALESCE(regexp_replace(CAST({number} AS VARCHAR), '\\.0$', ''), {raw})"
     else:
-        text = f"COALESCE(CAST({value} AS VARCHAR), {raw})"
+        text = raw if len(kinds) > 1 else f"COALESCE(CAST({value} AS VARCHAR), {raw})"
     return f"CASE WHEN TRIM({text}) <> '' THEN {text} END"
 
 
