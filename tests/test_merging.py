@@ -16,9 +16,11 @@ import churnml
 from churnml.api.histories import refuse_to_overwrite
 from churnml.config import load_config
 from churnml.errors import ChurnmlError
+from churnml.tables.disagreements import disagreements
 from churnml.tables.histories import open_histories
 from churnml.tables.merging import merged
 from churnml.tables.schema import SCHEMAS
+from churnml.wording import say
 
 D1, D2, D3 = dt.datetime(2020, 1, 1), dt.datetime(2021, 6, 1, 12, 30), dt.datetime(2023, 2, 3)
 IDS = [("1", "a"), ("2", "b"), ("3", "c"), ("4", "b"), ("5", "a"), ("5", "c"), ("1", "a"), ("6", None), (None, "b")]
@@ -234,7 +236,7 @@ def two(tmp_path):
 
 def configured(tmp_path, **tables):
     more = {"personal": ["name"], "quarantine": {"max_share": 1}, "state": {"folder": str(tmp_path / "state")}}
-    return {"tables": tables, "label": {"observed_until": "2024-01-01"}, **more}
+    return {"tables": tables, "label": {"observed_until": "2020-04-01"}, **more}
 
 
 def rows_of(histories, table, *columns):
@@ -290,21 +292,20 @@ def test_a_column_of_many_values_is_shown_by_number_only(tmp_path):
     crm = pa.table({"customer_id": who, "signed_up_at": pa.array([D1] * 60), "email": [f"{one}@x" for one in who]})
     web = pa.table({"customer_id": who, "email": [f"{one}@y" for one in who]})
     sources = {"sources": [{"name": "crm", "data": crm}, {"name": "web", "data": web}]}
-    messages = [
-        w["message"]
-        for w in churnml.check(configured(tmp_path, customers=sources)).warnings()
-        if w["column"] == "email"
-    ]
+    with open_histories(load_config(configured(tmp_path, customers=sources))) as histories:
+        messages = [say(found.key, **found.facts) for found in disagreements(histories)]
     assert any("crm, web: 60;" in message for message in messages)
     assert "@" not in str(messages)
 
 
 def test_sources_that_agree_again_leave_no_old_disagreements(two, tmp_path):
-    churnml.check(two)
+    with open_histories(load_config(two)) as histories:
+        assert len(disagreements(histories)) == 3
     sources = two["tables"]["customers"]["sources"]
     sources[1] = {**sources[1], "data": BILLING.select(["acct", "region", "years"]), "columns": {"acct_no": "acct"}}
     two["tables"]["customers"]["wins"] = {}
-    churnml.check(two)
+    with open_histories(load_config(two)) as histories:
+        assert disagreements(histories) == []
     assert pd.read_parquet(tmp_path / "state/conflicts/customers.parquet").empty
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from churnml.columns import CUSTOMER_ID
@@ -23,7 +23,7 @@ from churnml.tables import checks, known, unchanged
 from churnml.tables.merging import DISAGREEMENTS, merged
 from churnml.tables.reading import RAW, REASON, Reading, readings, renamed, typed
 from churnml.tables.schema import DTYPES, SCHEMAS, Kind, Schema
-from churnml.tables.sources import open_source, quoted, unreadable
+from churnml.tables.sources import open_source, quoted, readable
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def describe_tables(config: Config) -> dict[str, dict[str, Kind]]:
     """
     with _connected(config) as histories:
         for name, source in config.tables.given().items():
-            with _readable(name, source):
+            with readable(name, source):
                 _read(histories, SCHEMAS[name], source, rows=False)
         return histories.extras
 
@@ -217,7 +217,7 @@ def _read(histories: Histories, schema: Schema, source: Table, *, rows: bool = T
 
 
 def _open(histories: Histories, schema: Schema, source: Table) -> None:
-    with _readable(schema.name, source):
+    with readable(schema.name, source):
         columns, keyed = _read(histories, schema, source)
         if schema.name == "customers" and source.sources:
             _keep_disagreements(histories)
@@ -238,19 +238,6 @@ def _open(histories: Histories, schema: Schema, source: Table) -> None:
             rows=report.rows,
             reasons=report.reasons,
         )
-
-
-@contextmanager
-def _readable(table: str, source: Table) -> Iterator[None]:
-    """Turn what DuckDB says of a source into an error that names the table."""
-    try:
-        yield
-    except duckdb.OutOfMemoryException:
-        raise
-    except duckdb.Error as error:
-        if "Could not write" in str(error):  # what does not fit into memory is written to the disk
-            raise
-        raise unreadable(table, source, error) from error
 
 
 def _describing(schema: Schema, columns: list[Reading], config: Config) -> dict[str, Kind]:
@@ -359,9 +346,7 @@ def _quarantine_of(config: Config, table: str) -> Path:
 def _keep_disagreements(histories: Histories) -> None:
     """Write what the sources of ``customers`` disagree about to ``conflicts/customers.parquet`` in the state folder."""
     target = _folder_made(histories.config.state_folder / "conflicts") / "customers.parquet"
-    with atomic_file(target) as part:
-        listed = histories.con.con.execute(f"SELECT * FROM {DISAGREEMENTS} ORDER BY ALL").to_arrow_table()
-        pq.write_table(listed, part, compression="zstd")
+    _write(target, histories.con.con.execute(f"SELECT * FROM {DISAGREEMENTS} ORDER BY ALL").to_arrow_reader())
 
 
 def _folder_made(folder: Path) -> Path:
@@ -379,7 +364,10 @@ def _quarantine(con: Any, target: Path, checked: ir.Table) -> None:
         name: "their_reason" if name == "reason" else name for name in checked[RAW].type().names if name != REASON
     }
     raw = ", ".join(f"{RAW}.{quoted(name)} AS {quoted(shown)}" for name, shown in fields.items())
-    rows = con.con.execute(f"SELECT {REASON} AS reason, {raw} FROM ({bad})").to_arrow_reader()
+    _write(target, con.con.execute(f"SELECT {REASON} AS reason, {raw} FROM ({bad})").to_arrow_reader())
+
+
+def _write(target: Path, rows: pa.RecordBatchReader) -> None:
     with atomic_file(target) as part, pq.ParquetWriter(part, rows.schema, compression="zstd") as writer:
         for batch in rows:
             writer.write_batch(batch)

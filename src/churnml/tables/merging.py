@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from churnml.errors import ChurnmlError
 from churnml.tables.checks import CONFLICT, DUPLICATE
 from churnml.tables.reading import REASON, Reading, readings, renamed
 from churnml.tables.schema import Column, Kind, Schema
-from churnml.tables.sources import open_source, quoted, text_literal, unreadable
+from churnml.tables.sources import open_source, quoted, readable, text_literal
 
 # The table of what the sources disagree about: customer_id, column, the value of each source, won.
 DISAGREEMENTS = "disagreements"
@@ -114,7 +112,7 @@ def merged(
     parts = []
     for source in table.parts:
         place = f"{schema.name}.sources.{source.name}" if table.sources else schema.name
-        with _naming(place, source):
+        with readable(place, source):
             parts.append(_opened(con, schema, place, source, ids, folder, timezone=timezone, rows=rows))
     merge = _Merge(schema, parts, table.wins, joins)
     _refuse_names_of_one_spelling(merge)
@@ -127,20 +125,12 @@ def merged(
                 table=schema.name,
                 column=ids.from_,
             )
-        with _naming(f"{schema.name}.identities", Source(path=ids.path)):
+        with readable(f"{schema.name}.identities", Source(path=ids.path)):
             _map_identities(con, schema, ids, folder)
     if joins:
         return _joined(con, merge), merge.untyped
     selects = [f"SELECT {_outputs(merge, part)}, {_identity(part)} AS {REASON} {_from(merge, part)}" for part in parts]
     return f"({' UNION ALL BY NAME '.join(selects)})", merge.untyped
-
-
-@contextmanager
-def _naming(place: str, source: Source) -> Iterator[None]:
-    try:
-        yield
-    except duckdb.Error as error:
-        raise unreadable(place, source, error) from error
 
 
 def _opened(
@@ -290,7 +280,7 @@ def _text(merge: _Merge, part: _Part, name: str) -> str:
 def _joined(con: duckdb.DuckDBPyConnection, merge: _Merge) -> str:
     """Join the customers of all sources, and note what these disagree about."""
     for at, part in enumerate(merge.parts):
-        with _naming(f"{merge.schema.name}.sources.{part.name}", part.source):
+        with readable(f"{merge.schema.name}.sources.{part.name}", part.source):
             con.execute(f"CREATE TEMP TABLE __part_{at} AS {_prepared(merge, part)}")
     con.execute(f"CREATE TEMP TABLE __picks AS {_picks(merge)}")
     parts = range(len(merge.parts))

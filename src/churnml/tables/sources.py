@@ -86,6 +86,19 @@ def open_source(
         raise unreadable(table, source, error) from error
 
 
+@contextlib.contextmanager
+def readable(table: str, source: Source) -> Iterator[None]:
+    """Raise what DuckDB says of a source as a ChurnmlError that names the table; a full memory or disk is not its fault."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        if "Could not write" in str(error):  # what does not fit into memory is written to the disk
+            raise
+        raise unreadable(table, source, error) from error
+
+
 def unreadable(table: str, source: Source, error: Exception) -> ChurnmlError:
     """Return the error of a source that cannot be read, with what is wrong but without the data of any row."""
     lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
