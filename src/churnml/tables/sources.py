@@ -88,7 +88,7 @@ def open_source(
 
 @contextlib.contextmanager
 def readable(table: str, source: Source) -> Iterator[None]:
-    """Raise what DuckDB says of a source as a ChurnmlError that names the table; a full memory or disk is not its fault."""
+    """Raise what DuckDB says of a source as a ChurnmlError that names it; full memory or disk is not its fault."""
     try:
         yield
     except duckdb.OutOfMemoryException:
