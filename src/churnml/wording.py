@@ -40,6 +40,11 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "personal; if it is a number of another system, leave it out",
         "几乎每个客户的值都不同（{rows:,} 中有 {distinct:,} 个）：若为个人信息请列入 personal，若为其他系统编号请去掉",
     ),
+    "sources_disagree": (
+        "customers with different values in {sources}: {customers:,}{example}; all are listed in {file}. The first source that "
+        "has a value counts, unless wins: names another",
+        "{customers:,} 个客户在 {sources} 中的值不一致{example}，全部列在 {file} 中。默认采用第一个有值的来源，除非 wins: 指定了其他来源",
+    ),
     "no_number": (
         "it is text that looks like numbers written otherwise (decimal commas?), so it is no feature: convert it",
         "此列是看起来像数字的文本（小数逗号？），因此不是特征：请转换",
@@ -595,6 +600,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
 # What is said of bad rows, in Chinese: the reason's pattern, and what stands in its place.
 _REASONS = (
     (r"null (.+)", r"\1 为空"),
+    (r"unknown identity", "编号无对应客户"),
+    (r"ambiguous identity", "编号对应多个客户"),
     (r"unreadable (.+)", r"\1 无法识别"),
     (r"not finite (.+)", r"\1 不是有限数"),
     (r"(.+) later than now", r"\1 晚于现在"),

@@ -25,6 +25,7 @@ from churnml.snapshots.leaks import ENOUGH_OF_EACH, leaking_columns
 from churnml.snapshots.panel import Panel
 from churnml.snapshots.readiness import outcomes, readiness, usable_dates
 from churnml.tables.coverage import Finding, uncovered
+from churnml.tables.disagreements import disagreements
 from churnml.tables.doubtful import doubtful
 from churnml.tables.histories import (
     Histories,
@@ -33,7 +34,7 @@ from churnml.tables.histories import (
     open_histories,
     refuse_too_many_bad,
 )
-from churnml.tables.sources import files_of
+from churnml.tables.sources import all_files_of
 from churnml.wording import Language, say
 
 PathLike = str | os.PathLike[str]
@@ -181,7 +182,7 @@ def check(config: ConfigLike, *, strict: bool = True, progress: bool = False) ->
     with open_histories(load_config(config), strict=strict, progress=progress) as histories:
         enough, missing = readiness(histories)
         leaks = _leaks(histories) if is_observed(histories) else []
-        findings = [*doubtful(histories), *leaks, *uncovered(histories), *missing]
+        findings = [*doubtful(histories), *disagreements(histories), *leaks, *uncovered(histories), *missing]
         return CheckReport(dict(histories.reports), findings, enough)
 
 
@@ -345,9 +346,7 @@ def refuse_to_overwrite(config: Config, out: Path) -> None:
             if file.read(4) != b"PAR1":
                 raise ChurnmlError(f"{out} exists and is no Parquet file", "name another file to write", file=str(out))
     for name, source in config.tables.given().items():
-        if source.path is not None and out.resolve() in [
-            file.resolve() for file in files_of(name, source, config.folder)
-        ]:
+        if out.resolve() in [file.resolve() for file in all_files_of(name, source, config.folder)]:
             raise ChurnmlError(f"{out} is the source of table {name}", "name another file to write", file=str(out))
 
 
