@@ -27,7 +27,7 @@ from churnml.scoring.score import Model, score_panel
 from churnml.scoring.timeline import timeline
 from churnml.snapshots.panel import Panel
 from churnml.tables.histories import Histories, open_histories
-from churnml.tiering.spend import QUARTER
+from churnml.tiering.spend import SPEND
 from churnml.training import run
 from churnml.training.data import gather
 from churnml.wording import Language
@@ -333,7 +333,7 @@ def _scored(
     progress: bool = False,
 ) -> pd.DataFrame:
     _warn_of_silence(histories, as_of)
-    panel = Panel(histories, [as_of], also=[QUARTER]).to_pandas(progress=progress)
+    panel = Panel(histories, [as_of], also=SPEND).to_pandas(progress=progress)
     scores = score_panel(panel, histories.config, *models, only=customers, progress=progress)
     if customers and scores.empty:
         raise ChurnmlError(

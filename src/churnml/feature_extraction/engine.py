@@ -23,8 +23,11 @@ from churnml.tables.schema import SCHEMAS
 # Distinct days are kept as the bits of an int64, so no interval that counts days may be longer than this.
 _DAY_BITS = 62
 
+# What looks further back than this, in a large table, is computed apart: the others then need not read so much.
+_FAR = 400
+
 Contexts = Mapping[str, tuple[RowContext, ...]]
-Group = tuple[str, str, str]  # table, time column, turn
+Group = tuple[str, str, str, bool]  # table, time column, turn, whether it looks far back
 Instant = Any  # an ibis timestamp: T, wall-clock
 
 
@@ -176,7 +179,7 @@ class Wide:
                 rows = _with_context(histories, rows, context, instant)
             return rows
 
-        for (table, at, _), measures in grouped(features).items():
+        for (table, at, *_), measures in grouped(features).items():
             named = {key: f"__m{len(self._names) + position}" for position, key in enumerate(measures)}
             self._names |= named
             parts += _parts(rows_of, table, at, {named[key]: measure for key, measure in measures.items()}, instant)
@@ -236,12 +239,13 @@ def key_of(feature: Feature, measure: Measure) -> str:
 
 
 def grouped(features: Sequence[Feature]) -> dict[Group, dict[str, Measure]]:
-    """Collect the distinct measures of all features by table, the time column that they look at, and turn."""
+    """Collect the distinct measures of all features by what one pass over the rows of a table can compute."""
     groups: dict[Group, dict[str, Measure]] = {}
     for feature in features:
         for measure in feature.inputs.values():
             table = source_of(feature, measure)
-            group = (table, measure.at or SCHEMAS[table].event, repr(measure.turn))
+            far = SCHEMAS[table].large and (measure.window or 0) > _FAR
+            group = (table, measure.at or SCHEMAS[table].event, repr(measure.turn), far)
             groups.setdefault(group, {})[key_of(feature, measure)] = measure
     return groups
 

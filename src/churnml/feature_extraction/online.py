@@ -104,7 +104,7 @@ class Online:
             self._kinds[table] |= {context.name: _kind_of(context, kinds[table]) for context in made}
         self._sources = {table: RowSource() for table in tables}
         self._arrays: dict[str, list[str]] = {table: [] for table in tables}
-        self._groups = [self._group(table, at, found) for (table, at, _), found in groups.items()]
+        self._groups = [self._group(table, at, found) for (table, at, *_), found in groups.items()]
         self._rows = {
             table: compiled(f"rows_of_{table}", "c, zeros, ones", source, f"[{', '.join(self._arrays[table])}]")
             for table, source in self._sources.items()
