@@ -166,6 +166,18 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "dtype": ("type", "类型"),
     "phrase": ("in plain words", "通俗说法"),
     "meaning": ("meaning", "定义"),
+    "catalogue_title": ("{project}: features", "{project}：特征目录"),
+    "catalogue_lead": (
+        "{count} features of {rows:,} customers, as of {dates}. Coverage: who has a value, date by date. Spread: at the last date,"
+        " without the lowest and highest hundredth. Shift: Jensen-Shannon distance between the first and the last date (0 not at"
+        " all, 1 altogether).",
+        "{rows:,} 个客户的 {count} 个特征，日期：{dates}。覆盖率：各日期有值的客户占比。分布：最后日期（去掉最低与最高的百分之一）。"
+        "变化：首末日期之间的 Jensen-Shannon 距离（0 为无变化，1 为完全不同）。",
+    ),
+    "catalogue_search": ("Search", "搜索"),
+    "catalogue_coverage": ("coverage", "覆盖率"),
+    "catalogue_spread": ("spread", "分布"),
+    "catalogue_shift": ("shift", "变化"),
     "panel_written": (
         "{rows:,} rows, {columns} columns at {dates} date(s): {out}",
         "{rows:,} 行，{columns} 列，{dates} 个日期：{out}",

@@ -18,6 +18,7 @@ from churnml.errors import ChurnmlError
 from churnml.feature_extraction.catalogue import catalogue_of
 from churnml.files import atomic_file, require_folder, require_writable
 from churnml.labels.outcome import is_observed
+from churnml.reporting.catalogue_page import write_catalogue
 from churnml.simulator import SimulationSummary, continue_simulation
 from churnml.simulator import simulate as _simulate
 from churnml.snapshots.audit import moving_features
@@ -356,13 +357,28 @@ def refuse_unbuilt(_config: Config, engine: str = "duckdb") -> None:
         raise ChurnmlError(f"the engine {engine} is not there yet", "use --engine duckdb")
 
 
-def catalog(config: ConfigLike) -> pd.DataFrame:
+def catalog(
+    config: ConfigLike,
+    *,
+    html: PathLike | None = None,
+    as_of: Iterable[AsOf] = (),
+    lang: Language = "en",
+    progress: bool = False,
+) -> pd.DataFrame:
     """List every feature that the operator's tables give.
 
     Parameters
     ----------
     config : path, mapping or Config
         The configuration.
+    html : path, optional
+        A page to write, too: coverage, spread and shift of each feature.
+    as_of : dates, optional
+        Of the page; by default the first, a middle and the last date whose outcome is known.
+    lang : {"en", "zh"}
+        Language of the page.
+    progress : bool
+        Whether to show progress on stderr.
 
     Returns
     -------
@@ -376,7 +392,20 @@ def catalog(config: ConfigLike) -> pd.DataFrame:
         If a table cannot be read.
     """
     settings = load_config(config)
-    listed = catalogue_of(settings, describe_tables(settings))
+    if html is None:
+        listed = catalogue_of(settings, describe_tables(settings))
+    else:
+        require_writable(Path(html))
+        with open_histories(settings, progress=progress) as histories:
+            panel = Panel(histories, [parse_as_of(day) for day in as_of] or _some(usable_dates(histories)))
+            listed = panel.features
+            write_catalogue(panel.to_pandas(progress=progress), listed, Path(html), project=settings.project, lang=lang)
     columns = ["name", "source", "window", "unit", "dtype", "meaning", "phrase_en", "phrase_zh"]
     table = pd.DataFrame([{name: getattr(feature, name) for name in columns} for feature in listed], columns=columns)
     return table.astype({"window": "Int64"})
+
+
+def _some(dates: list[dt.date]) -> list[dt.date]:
+    if not dates:
+        raise ChurnmlError("no as-of date has a known outcome", "name dates with --as-of")
+    return sorted({dates[0], dates[len(dates) // 2], dates[-1]})

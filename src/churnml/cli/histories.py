@@ -134,8 +134,10 @@ def audit(config: str, as_of: str | None, lang: Language, as_json: bool) -> None
 
 @click.command()
 @click.argument("config")
+@click.option("--html", help="A page to write, too: coverage, spread and stability of each feature.")
+@click.option("--as-of", "as_of", multiple=True, metavar="T", help="Dates of the page; repeatable.")
 @common
-def catalog(config: str, lang: Language, as_json: bool) -> None:
+def catalog(config: str, html: str | None, as_of: tuple[str, ...], lang: Language, as_json: bool) -> None:
     """Explain every feature that your tables give.
 
     Its source, window, unit and type, what it means, and what to call it in plain words.
@@ -147,5 +149,6 @@ def catalog(config: str, lang: Language, as_json: bool) -> None:
     from churnml.api import histories as api
     from churnml.printing import catalog_text
 
-    table = api.catalog(settings)
+    dates = [parse_as_of(day) for day in as_of]
+    table = api.catalog(settings, html=html, as_of=dates, lang=lang, progress=True)
     show(json.loads(table.to_json(orient="records")), catalog_text(table, lang), as_json=as_json)
