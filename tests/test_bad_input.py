@@ -655,16 +655,17 @@ def test_an_interrupted_simulation_is_not_there(number: int, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_killed_panel_is_not_there_and_the_next_run_cleans_up(operator: Operator) -> None:
+def test_a_killed_panel_is_not_there_and_the_same_run_goes_on_and_cleans_up(operator: Operator) -> None:
     config, target = operator.write(), operator.folder / "panel.parquet"
-    running = start("features", config, *AS_OF, "--as-of", "2024-04-01", "--out", target)
-    shown = running.send_when(lambda err: "features 2/2" in err, signal.SIGKILL)
+    asked = ("features", config, *AS_OF, "--as-of", "2024-04-01", "--out", target)
+    shown = start(*asked).send_when(lambda err: "features 2/2" in err, signal.SIGKILL)
     assert shown.status == -signal.SIGKILL
     assert not target.exists()
-    assert hidden(operator.folder), "the test came too late"
-    assert run("features", config, *AS_OF, "--out", target).status == 0
-    assert pq.read_metadata(target).num_rows == 6
+    assert list((operator.folder / "state" / "panels").rglob("*.parquet")), "the test came too late"
+    assert run(*asked).status == 0
+    assert pq.read_metadata(target).num_rows == 12
     assert hidden(operator.folder) == []
+    assert list((operator.folder / "state" / "panels").iterdir()) == []
 
 
 def test_a_killed_simulation_is_not_there_and_the_next_run_cleans_up(tmp_path: Path) -> None:

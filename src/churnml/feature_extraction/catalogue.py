@@ -57,6 +57,11 @@ def catalogue_of(config: Config, extras: dict[str, dict[str, Kind]]) -> list[Fea
     extras : dict of dict
         As for `layout_of`.
 
+    Returns
+    -------
+    list of Feature
+        In the order of the panel's columns.
+
     Raises
     ------
     ChurnmlError
@@ -103,6 +108,11 @@ def columns_of(extras: Mapping[str, Mapping[str, Kind]]) -> dict[str, dict[str, 
     ----------
     extras : mapping of mapping of str
         The further columns of each table (see `Histories.extras`).
+
+    Returns
+    -------
+    dict of dict of str
+        Kinds by column, by table.
     """
     return {
         name: {column.name: column.kind for column in schema.columns} | dict(extras.get(name, {}))

@@ -98,10 +98,16 @@ def sums_of_groups(
 
     Parameters
     ----------
-    histories, features, contexts, instant
-        As for `extract`; those features count that look something up.
+    histories : Known
+        The operator's tables.
     populations : mapping of ibis Table
         Customers, one row each, by the names that `Pool.everyone` has.
+    features : sequence of Feature
+        Those count that look something up.
+    contexts : mapping of tuple of RowContext
+        As for `extract`.
+    instant : ibis timestamp
+        T, wall-clock.
 
     Returns
     -------
@@ -156,8 +162,16 @@ class Wide:
 
     Parameters
     ----------
-    histories, population, features, contexts, instant
+    histories : Known
+        The operator's tables.
+    population : ibis Table
+        Customers, one row each.
+    features : sequence of Feature
+        What is to be made of the measures.
+    contexts : mapping of tuple of RowContext
         As for `extract`.
+    instant : ibis timestamp
+        T, wall-clock.
 
     Attributes
     ----------

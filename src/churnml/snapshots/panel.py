@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -33,6 +34,8 @@ _ARROW_TYPES = {
     "boolean": pa.bool_(),
     "timestamp": pa.timestamp("us"),
 }
+
+_FORGOTTEN = 7 * 86_400  # seconds, after which what a killed run kept is taken away
 
 
 class Panel:
@@ -133,6 +136,9 @@ class Panel:
         folder = config.state_folder / "panels" / hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            for other in folder.parent.iterdir():
+                if time.time() - other.stat().st_mtime > _FORGOTTEN:
+                    shutil.rmtree(other, ignore_errors=True)
         except OSError as error:
             raise ChurnmlError(f"{folder} cannot be made ({error.strerror})", "mend state.folder") from error
         return folder
