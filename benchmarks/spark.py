@@ -91,7 +91,7 @@ def measured(side: str, cores: int, folder: Path) -> dict[str, float]:
     import churnml
     from churnml.api import histories  # noqa: F401 - imports are left out of both
     from churnml.config import load_config
-    from churnml.feature_extraction.catalogue import catalogue
+    from churnml.feature_extraction.catalogue import catalogue_of
     from churnml.snapshots.spark_panel import SparkPanel
     from churnml.tables.spark import open_on_spark
 
@@ -108,9 +108,11 @@ def measured(side: str, cores: int, folder: Path) -> dict[str, float]:
     out = folder / f"{side}.panel"
     processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
     wanted = set(names())
-    chosen = catalogue if side == "all" else lambda layout: [one for one in catalogue(layout) if one.name in wanted]
+    chosen = (
+        catalogue_of if side == "all" else lambda *given: [one for one in catalogue_of(*given) if one.name in wanted]
+    )
     config = load_config(folder / "churnml.yaml")
-    with mock.patch("churnml.snapshots.panel.catalogue", chosen), ExitStack() as stack:
+    with mock.patch("churnml.snapshots.panel.catalogue_of", chosen), ExitStack() as stack:
         if side == "engine":
             panel = SparkPanel(stack.enter_context(open_on_spark(config)), [date.fromisoformat(core.AS_OF)])
         else:

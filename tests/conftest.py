@@ -20,3 +20,14 @@ def simulated(tmp_path_factory):
     simulate(folder, customers=3_000, months=18, seed=3)
     state = State(folder=str(tmp_path_factory.mktemp("state")))
     return load_config(folder / "churnml.yaml").model_copy(update={"state": state})
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server with a database ``billing`` and a user ``churnml`` who may read what is granted."""
+    import postgres_server
+
+    if postgres_server.programs() is None:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    with postgres_server.running() as server:
+        yield server

@@ -39,6 +39,9 @@ CHANGES.append(date(2023, 11, 5))
 
 STRANGE = ["Data MB Up", "流量 (MB)", "5G 分钟 %", "select", "a.b", "O'Neill"]
 CATEGORIES = ["network", "billing", "网络", None]
+PLANS = ["A", "B", "a", "é", "套餐", "Z 10"]
+REGIONS = {"north": 1, "南": 2, "east": 3}  # with the codes that a table may have in their place
+MEASURES = ("voice_minutes", "sms_count", "data_mb", "roaming_minutes", "dropped_calls")
 OPTIONAL = {
     "customers": ("churned_at", "churn_type", "churn_reason", "segment", "account_manager"),
     "subscriptions": ("ended_at", "monthly_fee", "contract_ends_at"),
@@ -105,12 +108,16 @@ def operators(draw: st.DrawFn, modes: tuple[str, ...] = ("terminated", "inactive
         name: draw(st.booleans())
         for name in ("zones", "late", "texts", "kinds", "missing_columns", "row_ids", "extra", "nulls")
     }
+    flags["crowd"] = draw(st.integers(0, 4)) == 0
     there = dict.fromkeys(TABLES, True)
     for name in TABLES:
         if name != "customers" and name != (settings.activity if settings.mode == "inactive" else ""):
             there[name] = draw(st.integers(0, 7)) != 0
     caps = {name: draw(st.sampled_from([1, 3, 6, 12])) for name in TABLES if there[name]}
     keep = draw(st.lists(st.booleans(), min_size=24, max_size=24))
+    if flags["crowd"]:  # enough customers with enough complaints for more than ten categories
+        keep = [True] * 24
+        caps |= {"complaints": 6} if there["complaints"] else {}
     seed = draw(st.integers(0, 2**32 - 1))
     chosen = [0, *(i + 1 for i, kept in enumerate(keep) if kept)]
     maker = Maker(seed, settings, dates, flags)
@@ -162,7 +169,7 @@ class Maker:
         self.zone = ZoneInfo(settings.timezone)
         s = settings
         days = {0, 1, s.lead_days, s.lead_days + s.horizon_days, s.value_horizon_days, -s.active_days}
-        days |= {-7, -30, -90, -180, -730, -731, -1} | {-w for w in s.windows}
+        days |= {-7, -30, -60, -90, -180, -360, -365, -730, -731, -1} | {-w for w in s.windows}
         starts = [oracle.midnight(day) for day in dates]
         self.edges = [start + n * DAY for start in starts for n in sorted(days)]
         self.past = [edge for edge in self.edges if edge <= max(starts)]
@@ -205,6 +212,25 @@ class Maker:
                 at = LOW + timedelta(microseconds=rng.randrange(int((HIGH - LOW) / US)))
             if LOW <= at < HIGH:
                 return at
+
+    def near(self, rng: random.Random, table: str, at: datetime, hints: list[datetime]) -> datetime:
+        """A time that a definition ties to what happened to the customer in another table, or to the hour."""
+        jitter = rng.choice([0 * US, 0 * US, US, -US])
+        if table == "usage" and hints and rng.random() < 0.6:  # around a complaint or a change of plan
+            day = oracle.midnight(rng.choice(hints).date())
+            near = day + rng.choice([-30 * DAY, 0 * DAY, 30 * DAY, rng.randrange(-30, 30) * DAY]) + jitter
+        elif table == "usage" and rng.random() < 0.3:  # where nights and days meet
+            near = oracle.midnight(at.date()) + rng.choice([22, 6, 6, 0]) * timedelta(hours=1) + jitter
+        elif table == "complaints" and hints and rng.random() < 0.4:  # after a bill
+            near = rng.choice(hints) + rng.choice([14, 14, 0, rng.randrange(14)]) * DAY + jitter
+        else:
+            return at
+        return near if LOW <= near < HIGH else at
+
+    def steady(self, rng: random.Random, number: int) -> datetime:
+        """A time in the period of 30 days so many periods before a date."""
+        ago = timedelta(seconds=rng.randrange(1, 30 * 86400 + 1)) + number * 30 * DAY
+        return max(oracle.midnight(self.dates[-1]) - ago, LOW)
 
     def after(self, rng: random.Random, earlier: datetime, *hints: datetime) -> datetime:
         """A time not before `earlier`: at once, soon, at an edge or hint, or in the hour that repeats."""
@@ -287,6 +313,7 @@ class Maker:
             if last and not stays and rng.random() < 0.7:  # leaves about the outcome window of a date
                 lead, horizon = self.settings.lead_days, self.settings.horizon_days
                 days = [0, lead, lead + horizon, lead + rng.randrange(horizon), lead + rng.randrange(horizon)]
+                days = [-90, -rng.randrange(1, 90)] if rng.random() < 0.15 else days  # of late
                 leaves = oracle.midnight(rng.choice(self.dates)) + rng.choice(days) * DAY
                 leaves += rng.choice([0, 0, 1, -1, 3600 * 10**6]) * US
                 end = leaves if leaves > start else end
@@ -302,7 +329,7 @@ class Maker:
                     "churn_reason": None if stays else rng.choice(["price", "网络", None]),
                     "segment": rng.choice(["mass", "business", "key", None]),
                     "account_manager": self.maybe(rng, "m1"),
-                    "region": rng.choice(["north", "南", None]),
+                    "region": self.maybe(rng, rng.choice(list(REGIONS)), 0.2),
                     "age": self.maybe(rng, rng.randrange(18, 90)),
                     "Credit Score": self.maybe(rng, rng.randrange(-100, 90000) / 100),
                     "vip": self.maybe(rng, rng.random() < 0.5),
@@ -324,7 +351,7 @@ class Maker:
                         {
                             **spell,
                             "segment": rng.choice(["mass", "business", "key", None]),
-                            "region": rng.choice(["north", "南", None]),
+                            "region": self.maybe(rng, rng.choice(list(REGIONS)), 0.2),
                             "vip": None,
                             "known_at": self.after(rng, spell["known_at"] or spell["signed_up_at"]),
                         }
@@ -332,9 +359,9 @@ class Maker:
             out += versions
         return out
 
-    def row(self, rng: random.Random, table: str, who: str, prior: list[datetime]) -> Row:
+    def row(self, rng: random.Random, table: str, who: str, prior: list[datetime], hints: list[datetime]) -> Row:
         s = self.settings
-        at = self.time(rng, prior)
+        at = self.near(rng, table, self.time(rng, prior), hints)
         if table == "complaints" and prior and rng.random() < 0.3:  # about the edge of a repeat
             near = rng.choice(prior) + rng.choice([-30, 30, 30, 10]) * DAY + rng.choice([0, 0, 1, -1]) * US
             at = near if LOW <= near < HIGH else at
@@ -344,13 +371,11 @@ class Maker:
         if table == "subscriptions":
             return {
                 "customer_id": who,
-                "plan": rng.choice(["A", "B", "a", "é", "套餐", "Z 10"]),
+                "plan": rng.choice(PLANS),
                 "started_at": at,
                 "ended_at": self.maybe(rng, self.after(rng, at), 0.5),
-                "monthly_fee": self.maybe(rng, self.cents(rng)),
-                "contract_ends_at": self.maybe(
-                    rng, rng.choice([self.time(rng), at + 365 * DAY, at + 730 * DAY, at - DAY])
-                ),
+                "monthly_fee": self.maybe(rng, rng.choice([self.cents(rng), 1000, 2000, 3000])),
+                "contract_ends_at": self.maybe(rng, self.contract_end(rng, at)),
             }
         if table == "usage":
             empty = rng.random() < 0.1
@@ -361,7 +386,10 @@ class Maker:
                 "sms_count": None if empty else self.maybe(rng, rng.randrange(0, 9) * 100, 0.2),
                 "data_mb": None
                 if empty
-                else self.maybe(rng, rng.choice([0, 1, 100, rng.randrange(-500, 100000)]), 0.2),
+                else self.maybe(rng, rng.choice([0, 1, 100, -100, rng.randrange(-20000, 100000)]), 0.2),
+                # now and then less than what counts as over 0
+                "roaming_minutes": self.maybe(rng, rng.choice([0, 0, 0.00005, rng.randrange(0, 6000)]), 0.2),
+                "dropped_calls": self.maybe(rng, rng.randrange(0, 5) * 100, 0.2),
                 "extra": None if empty else self.maybe(rng, rng.randrange(0, 5000), 0.3),
                 "roaming": self.maybe(rng, rng.random() < 0.5),
                 "cell": self.maybe(rng, rng.choice(["c1", "小区 2"])),
@@ -384,12 +412,13 @@ class Maker:
         if table == "complaints":
             resolved = self.maybe(rng, self.after(rng, at), 0.3)
             rated = rng.choice([None, None, at, self.after(rng, resolved or at), self.time(rng)])
+            promised = rng.choice([at + DAY, self.after(rng, at), resolved or at])
             return {
                 "customer_id": who,
                 "opened_at": at,
-                "kind": rng.choice(["complaint", "fault", "enquiry", None]),
-                "promised_at": self.maybe(rng, at + DAY),
-                "category": rng.choice(CATEGORIES),
+                "kind": rng.choice(["complaint", "fault", "enquiry", "Fault", "praise", None]),
+                "promised_at": self.maybe(rng, min(promised + rng.choice([0, 0, 1, -1]) * US, HIGH)),
+                "category": rng.choice([f"of {who}"] * 4 + CATEGORIES if self.flags["crowd"] else CATEGORIES),
                 "channel": rng.choice(["phone", None]),
                 "resolved_at": resolved,
                 "first_contact_resolved": self.maybe(rng, rng.random() < 0.5),
@@ -413,6 +442,11 @@ class Maker:
             "cost": self.maybe(rng, self.cents(rng)),
         }
 
+    def contract_end(self, rng: random.Random, started: datetime) -> datetime:
+        soon = oracle.midnight(rng.choice(self.dates)) + rng.choice([-1, 0, 59, 60, 30]) * DAY
+        soon += rng.choice([0, -1]) * US
+        return rng.choice([self.time(rng), started + 365 * DAY, started + 730 * DAY, started - DAY, soon, soon])
+
     def rows(self, table: str, who: str, i: int, cap: int, everyone: list[str]) -> list[Row]:
         rng = random.Random(f"{self.seed}/{i}/{table}")
         if table == "customers":
@@ -420,10 +454,17 @@ class Maker:
         event = TABLES[table].event
         key = KEYED.get(table, "row_id")
         has_key = table in KEYED or self.flags["row_ids"]
+        hints = self.hints(table, who, i, everyone)
+        way = random.Random(f"{self.seed}/{i}/{table}/way").random()
         prior: list[datetime] = []
         out: list[Row] = []
         for n in range(min(rng.randint(0, 12), cap)):
-            row = self.row(rng, table, who, prior)
+            row = self.row(rng, table, who, prior, hints)
+            if table in ("usage", "bills") and way < 0.25:
+                if table == "bills":  # one in each period of 30 days; its later times stay after it
+                    row[event] = min(self.steady(rng, n), row[event])
+                else:  # daily totals
+                    row[event] = oracle.midnight(row[event].date())
             prior.append(row[event])
             row["known_at"] = self.known(rng, row[event]) if self.flags["late"] else None
             if has_key:
@@ -434,7 +475,7 @@ class Maker:
             if self.flags["late"] and has_key and row[key] is not None:
                 seen = {row["known_at"] or row[event]}
                 while rng.random() < 0.25:  # a correction: some columns change, the event time and customer too
-                    fresh = self.row(rng, table, who, prior)
+                    fresh = self.row(rng, table, who, prior, hints)
                     changed = rng.sample(sorted(fresh), rng.randrange(1, 4))
                     new = {**rng.choice(out[-len(seen) :]), **{c: fresh[c] for c in changed}}
                     if rng.random() < 0.15:
@@ -447,6 +488,12 @@ class Maker:
                     seen.add(new["known_at"].replace(fold=0))
                     out.append(new)
         return out
+
+    def hints(self, table: str, who: str, i: int, everyone: list[str]) -> list[datetime]:
+        """When what this table's definitions look at first happened to the customer in another table."""
+        others = {"usage": ("complaints", "subscriptions"), "complaints": ("bills",)}.get(table, ())
+        rows = [(TABLES[other].event, row) for other in others for row in self.rows(other, who, i, 3, everyone)]
+        return [row[event] for event, row in rows]
 
     # ---- tables
 
@@ -472,11 +519,13 @@ class Maker:
         if self.flags["missing_columns"]:
             drop |= {column for column in OPTIONAL[table] if rng.random() < 0.25}
         if table == "usage":
-            drop |= {c for c in ("voice_minutes", "sms_count", "data_mb") if rng.random() < 0.3}
+            drop |= {c for c in MEASURES if rng.random() < 0.3}
             if not self.flags["extra"]:
                 drop |= {"extra", "roaming", "cell", "imei"}
         if table == "customers" and not self.flags["extra"]:
-            drop |= {"region", "age", "Credit Score", "vip", "name", "phone"}
+            drop |= {"age", "Credit Score", "vip", "name", "phone"}
+        if table == "customers" and rng.random() < 0.3:
+            drop.add("region")
         strange = rng.choice(STRANGE)
         columns = [column for column in (rows[0] if rows else ()) if column not in drop]
         if self.flags["row_ids"] and rows and "row_id" in rows[0] and rng.random() < 0.2:
@@ -498,9 +547,10 @@ class Maker:
                 how[column] = rng.choice([money, money, "float"])
                 if column == "propensity":
                     how[column] = "float"
-            elif column in ("voice_minutes", "sms_count", "data_mb", "extra"):
+            elif column in (*MEASURES, "extra"):
                 kinds = ["float", "int", "decimal"] if self.flags["kinds"] else ["float"]
-                how[column] = "int" if column == "sms_count" else rng.choice(kinds)
+                how[column] = {"sms_count": "int", "roaming_minutes": "float"}.get(column) or rng.choice(kinds)
+        codes = self.flags["kinds"] and rng.random() < 0.3
         lost = {c for c in columns if self.flags["nulls"] and c not in spec.required and rng.random() < 0.03}
         out = []
         for row in rows:
@@ -514,6 +564,8 @@ class Maker:
                     new[name] = self.show_time(rng, value, how[column])
                 elif column in how:
                     new[name] = show_number(value, how[column])
+                elif column == "region" and codes:
+                    new[name] = REGIONS[value]
                 else:
                     new[name] = value
             out.append(new)

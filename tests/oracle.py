@@ -1,13 +1,15 @@
 """A slow, obvious oracle for sections 1 to 4 of the contract: plain Python, row by row, nothing clever.
 
-It is written from the text of the contract alone and shares no line with the package. Rows are dicts under
-the contract's column names. ``read`` turns raw tables into accepted and quarantined rows; everything else
-takes what ``read`` accepted. After reading, times are naive wall-clock times of the project's timezone.
+It is written from the text of the contract, and of the catalogue (`meaning`) where the contract leaves a feature to
+it, and shares no line with the package. Rows are dicts under the contract's column names. ``read`` turns raw tables
+into accepted and quarantined rows; everything else takes what ``read`` accepted. After reading, times are naive
+wall-clock times of the project's timezone.
 """
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -621,7 +623,54 @@ def attributes(accepted: Accepted, settings: Settings) -> list[str]:
     return [column for column in ("segment", *further) if column not in settings.personal]
 
 
-def usage_features(rows: list[Row], columns: list[str], T: datetime, settings: Settings) -> Row:
+def periods(rows: list[Row], column: str, T: datetime, count: int) -> list[list[Row]]:
+    """The rows of each of the periods of 30 days before the date, the latest first."""
+    return [within(rows, column, T - 30 * (k + 1) * DAY, T - 30 * k * DAY) for k in range(count)]
+
+
+def in_a_row(answers: list[bool]) -> int:
+    """How many hold one after another, beginning with the first."""
+    count = 0
+    for answer in answers:
+        if not answer:
+            break
+        count += 1
+    return count
+
+
+def over(part: float | None, whole: float | None) -> float | None:
+    """A part over a whole: null where either is, or the whole is not over 0 (1e-6)."""
+    if part is None or whole is None or not whole > CENT_OF_A_CENT:
+        return None
+    return part / whole
+
+
+def last_of(rows: list[Row], time: str, column: str) -> Any:
+    """What the last row says; of several at one instant, the lowest (the first in alphabetical order)."""
+    last = max((row[time] for row in rows), default=None)
+    return min((row[column] for row in rows if row[time] == last and row[column] is not None), default=None)
+
+
+def in_force(subscriptions: list[Row]) -> list[Row]:
+    """Contract: "`started_at` < T and not (`ended_at` < T)"; what is not before T is null as known at T."""
+    return [row for row in subscriptions if row["ended_at"] is None]
+
+
+def fee_of(subscriptions: list[Row]) -> float | None:
+    """Contract: "sum of fees (nulls left out; null if all are) of the subscriptions in force at T"."""
+    fees = [row["monthly_fee"] for row in in_force(subscriptions) if row["monthly_fee"] is not None]
+    return math.fsum(fees) if fees else None
+
+
+def plan_changes(subscriptions: list[Row]) -> list[Row]:
+    """Contract: "the customer's first ever (exactly one row, even in a tie) does not count"."""
+    return sorted(subscriptions, key=lambda row: row["started_at"])[1:]
+
+
+def usage_features(
+    rows: list[Row], columns: list[str], turns: dict[str, list[datetime]], T: datetime, settings: Settings
+) -> Row:
+    """From the customer's usage, and when what it may turn on happened: complaints, changes of plan."""
     out: Row = {}
     for w in settings.windows:
         seen = within(rows, "used_at", T - w * DAY, T)
@@ -631,15 +680,76 @@ def usage_features(rows: list[Row], columns: list[str], T: datetime, settings: S
     last = max((row["used_at"] for row in rows), default=None)
     ago = None if last is None else days_between(last, T)
     out["usage_days_since_last"] = None if ago is None or ago > 730 else ago  # "null, also beyond 730 days"
+
+    last30, last90 = (within(rows, "used_at", T - days * DAY, T) for days in (30, 90))
+    sums90 = {c: total(last90, c) for c in columns}
     for c in columns:
-        sum30 = total(within(rows, "used_at", T - 30 * DAY, T), c)
-        sum90 = total(within(rows, "used_at", T - 90 * DAY, T), c)
         # "null unless the 90d sum is over 1e-6"
+        sum30, sum90 = total(last30, c), sums90[c]
         out[f"usage_{c}_trend_30d_90d"] = (sum30 / 30) / (sum90 / 90) if sum90 > CENT_OF_A_CENT else None
+        sums = [total(seen, c) for seen in reversed(periods(rows, "used_at", T, 3))]  # the oldest first
+        out[f"usage_{c}_slope_90d"] = slope(sums)
+        middle = math.fsum(sums) / 3
+        variance = math.fsum((value - middle) ** 2 for value in sums) / 3
+        out[f"usage_{c}_volatility_90d"] = over(math.sqrt(variance), middle)
+        for name, moments in turns.items():
+            out[f"usage_{c}_after_{name}_180d"] = around(rows, c, moments, T)
+
+    # "from 22:00 to 6:00"; "Saturday or Sunday"
+    night = [row for row in last90 if row["used_at"].hour >= 22 or row["used_at"].hour < 6]
+    weekend = [row for row in last90 if row["used_at"].isoweekday() in (6, 7)]
+    # "null ... where every row is of 0:00 (daily totals)"
+    daily = all(row["used_at"] == midnight(row["used_at"].date()) for row in last90)
+    out["usage_rows_weekend_share_90d"] = over(len(weekend), len(last90))
+    out["usage_rows_night_share_90d"] = None if daily else over(len(night), len(last90))
+    for c in ("voice_minutes", "data_mb"):
+        if c in columns:
+            out[f"usage_{c}_weekend_share_90d"] = over(total(weekend, c), sums90[c])
+            out[f"usage_{c}_night_share_90d"] = None if daily else over(total(night, c), sums90[c])
+
+    days30, days90 = (len({row["used_at"].date() for row in seen}) for seen in (last30, last90))
+    out["usage_active_days_trend_30d_90d"] = (days30 / 30) / (days90 / 90) if days90 else None
+    silent = [not seen for seen in periods(rows, "used_at", T, 6)]
+    out["usage_silent_months_180d"] = silent.count(True)
+    out["usage_silent_months_in_a_row"] = in_a_row(silent)
+
+    for c, times, name in (
+        ("data_mb", 1, "data_per_voice_minute"),
+        ("sms_count", 1, "sms_per_voice_minute"),
+        ("roaming_minutes", 1, "roaming_share"),
+        ("dropped_calls", 100, "dropped_calls_per_100_minutes"),
+    ):
+        if c in columns and "voice_minutes" in columns:
+            out[f"usage_{name}_90d"] = over(times * sums90[c], sums90["voice_minutes"])
+    if "roaming_minutes" in columns:
+        abroad = [row for row in last90 if (row["roaming_minutes"] or 0) > CENT_OF_A_CENT]
+        out["usage_roaming_days_90d"] = len({row["used_at"].date() for row in abroad})
     return out
 
 
-def bills_features(rows: list[Row], T: datetime, settings: Settings) -> Row:
+def slope(values: list[float]) -> float:
+    """The least-squares slope of values that follow one another."""
+    x = range(len(values))
+    x_mean, y_mean = math.fsum(x) / len(x), math.fsum(values) / len(values)
+    steps = math.fsum((i - x_mean) ** 2 for i in x)
+    return math.fsum((i - x_mean) * (y - y_mean) for i, y in zip(x, values, strict=True)) / steps
+
+
+def around(rows: list[Row], column: str, moments: list[datetime], T: datetime) -> float | None:
+    """Daily usage in the 30 days from the day of the last of these moments, over that in the 30 days before it."""
+    there = [moment for moment in moments if T - 180 * DAY <= moment < T]
+    if not there:
+        return None
+    day = midnight(max(there).date())
+    since = days_between(day, T)
+    if since < 7:
+        return None
+    before = total(within(rows, "used_at", day - 30 * DAY, day), column)
+    after = total(within(rows, "used_at", day, min(day + 30 * DAY, T)), column)
+    return (after / min(since, 30)) / (before / 30) if before > CENT_OF_A_CENT else None
+
+
+def bills_features(rows: list[Row], subscriptions: list[Row], T: datetime, settings: Settings) -> Row:
     out: Row = {}
     for w in settings.windows:
         seen = within(rows, "billed_at", T - w * DAY, T)
@@ -656,10 +766,38 @@ def bills_features(rows: list[Row], T: datetime, settings: Settings) -> Row:
     # "whole days from the day of the oldest due_at before T of a bill not known at T to be paid in full"
     due = [bill["due_at"] for bill in rows if bill["due_at"] is not None and bill["due_at"] < T and not in_full(bill)]
     out["bills_days_overdue_max"] = days_between(min(due), T) if due else 0
+
+    last90, last365 = (within(rows, "billed_at", T - days * DAY, T) for days in (90, 365))
+    usual = mean(last365, "amount")
+    out["bills_amount_last"] = last_of(rows, "billed_at", "amount")
+    out["bills_last_to_mean_365d"] = over(out["bills_amount_last"], usual)
+    out["bills_max_to_mean_365d"] = over(max((bill["amount"] for bill in last90), default=None), usual)
+    billed365 = total(last365, "amount")
+    daily = total(last90, "amount") / 90
+    out["bills_amount_trend_90d_365d"] = daily / (billed365 / 365) if billed365 > CENT_OF_A_CENT else None
+    # "How far the mean bill ... lies over the monthly fee in force, at least 0; null without a bill or a fee"
+    recent, fee = mean(last90, "amount"), fee_of(subscriptions)
+    out["bills_over_fee_mean_90d"] = None if recent is None or fee is None else max(0.0, recent - fee)
+    months = [total(seen, "amount") for seen in periods(rows, "billed_at", T, 12)]
+    out["bills_months_in_a_row"] = in_a_row([month > CENT_OF_A_CENT for month in months])
+    out["bills_amount_least_of_6_months"] = min(months[:6])
+    out["bills_amount_share_of_own_most"] = over(months[0], max(months))
+
+    # "whole days from the due day to the day of payment, of bills due in ... that are known to be paid"
+    delays: dict[int, float | None] = {}
+    for days in (90, 365):
+        paid = [bill for bill in within(rows, "due_at", T - days * DAY, T) if bill["paid_at"] is not None]
+        waits = [days_between(bill["due_at"], bill["paid_at"]) for bill in paid]
+        delays[days] = math.fsum(waits) / len(waits) if waits else None
+        out[f"bills_payment_delay_days_mean_{days}d"] = delays[days]
+    # "null without a paid bill in either"
+    known = delays[90] is not None and delays[365] is not None
+    out["bills_payment_delay_trend_90d_365d"] = delays[90] - delays[365] if known else None
     return out
 
 
-def complaints_features(rows: list[Row], T: datetime, settings: Settings) -> Row:
+def complaints_features(rows: list[Row], bills: list[Row], T: datetime, settings: Settings) -> Row:
+    """All but `complaints_category_last`, which depends on everyone: see `frequent_or_other`."""
     out: Row = {}
     for w in settings.windows:
         seen = within(rows, "opened_at", T - w * DAY, T)
@@ -679,18 +817,40 @@ def complaints_features(rows: list[Row], T: datetime, settings: Settings) -> Row
         out[f"complaints_resolution_hours_mean_{w}d"] = math.fsum(hours) / len(hours) if hours else None
         # "mean known satisfaction of those opened in W"
         out[f"complaints_satisfaction_mean_{w}d"] = mean(seen, "satisfaction")
+        for kind in ("complaint", "fault", "enquiry"):
+            out[f"complaints_{kind}_count_{w}d"] = len([row for row in seen if row["kind"] == kind])
+        # "billed in [opening - 14 x 24 hours, opening)"
+        after_bill = 0
+        for row in seen:
+            if within(bills, "billed_at", row["opened_at"] - timedelta(hours=14 * 24), row["opened_at"]):
+                after_bill += 1
+        out[f"complaints_after_bill_count_{w}d"] = after_bill
+        out[f"complaints_categories_count_{w}d"] = len({row["category"] for row in seen} - {None})
     # "opened before T and not known at T to be resolved"
-    out["complaints_open_count"] = len([row for row in rows if row["resolved_at"] is None])
+    waiting = [row["opened_at"] for row in rows if row["resolved_at"] is None]
+    out["complaints_open_count"] = len(waiting)
+    out["complaints_open_age_days_max"] = days_between(min(waiting), T) if waiting else 0
+    last = max((row["opened_at"] for row in rows), default=None)
+    out["complaints_days_since_last"] = None if last is None else days_between(last, T)
+    promised = within(rows, "promised_at", T - 365 * DAY, T)
+    kept = [row for row in promised if row["resolved_at"] is not None and row["resolved_at"] <= row["promised_at"]]
+    out["complaints_promise_kept_rate_365d"] = over(len(kept), len(promised))
     return out
 
 
 def surveys_features(rows: list[Row], T: datetime, settings: Settings) -> Row:
     out: Row = {}
     # "last score before T (of several at one instant, the lowest)"
-    last = max((row["answered_at"] for row in rows), default=None)
-    out["surveys_score_last"] = min((row["score"] for row in rows if row["answered_at"] == last), default=None)
+    out["surveys_score_last"] = last_of(rows, "answered_at", "score")
     for w in settings.windows:
         out[f"surveys_score_mean_{w}d"] = mean(within(rows, "answered_at", T - w * DAY, T), "score")
+    last365 = within(rows, "answered_at", T - 365 * DAY, T)
+    usual = mean(last365, "score")
+    out["surveys_score_change_365d"] = None if usual is None else out["surveys_score_last"] - usual
+    out["surveys_score_min_365d"] = min((row["score"] for row in last365), default=None)
+    last = max((row["answered_at"] for row in rows), default=None)
+    out["surveys_days_since_last"] = None if last is None else days_between(last, T)
+    out["surveys_count_365d"] = len(last365)
     return out
 
 
@@ -701,37 +861,156 @@ def account_features(rows: list[Row], spell: Row, names: list[str], T: datetime,
     out["account_tenure_days"] = days_between(spell["signed_up_at"], T)
     for name in names:
         out[f"account_{name}"] = spell[name]
-    # "in force at T: started_at < T and not (ended_at < T)"
-    force = [row for row in rows if row["ended_at"] is None]
+    force = in_force(rows)
     # "the latest started; of several, the first in alphabetical order"
-    last = max((row["started_at"] for row in force), default=None)
-    out["account_plan"] = min((row["plan"] for row in force if row["started_at"] == last), default=None)
-    # "sum of fees (nulls left out; null if all are)"
-    fees = [row["monthly_fee"] for row in force if row["monthly_fee"] is not None]
-    out["account_monthly_fee"] = math.fsum(fees) if fees else None
+    out["account_plan"] = last_of(force, "started_at", "plan")
+    out["account_monthly_fee"] = fee_of(rows)
     # "whole days from T to the day of the latest contract_ends_at in force; negative once past"
     ends = max((row["contract_ends_at"] for row in force if row["contract_ends_at"] is not None), default=None)
-    out["account_days_to_contract_end"] = None if ends is None else days_between(T, ends)
-    # "the customer's first ever (exactly one row, even in a tie) does not count"
-    changes = sorted(rows, key=lambda row: row["started_at"])[1:]
+    left = None if ends is None else days_between(T, ends)
+    out["account_days_to_contract_end"] = left
+    # "the date or one of the 59 days after it"; "lies before the day of the date"
+    out["account_contract_ends_within_60d"] = 1 if left is not None and 0 <= left <= 59 else 0
+    out["account_contract_past"] = 1 if left is not None and left < 0 else 0
+    out["account_lines"] = len(force)
+    changes = plan_changes(rows)
     for w in settings.windows:
         out[f"account_plan_changes_{w}d"] = len(within(changes, "started_at", T - w * DAY, T))
+        # "at a lower fee than the lowest of those started last before"
+        cheaper = 0
+        for row in within(rows, "started_at", T - w * DAY, T):
+            earlier = [other for other in rows if other["started_at"] < row["started_at"]]
+            lowest = last_of(earlier, "started_at", "monthly_fee")
+            if lowest is not None and row["monthly_fee"] is not None and row["monthly_fee"] < lowest:
+                cheaper += 1
+        out[f"account_downgrades_{w}d"] = cheaper
+    return out
+
+
+def value_features(bills: list[Row], costs: list[Row], T: datetime, settings: Settings) -> Row:
+    out: Row = {}
+    for days in (90, 180, 365):
+        billed = total(within(bills, "billed_at", T - days * DAY, T), "amount")
+        spent = total(within(costs, "incurred_at", T - days * DAY, T), "amount")
+        out[f"value_margin_{days}d"] = billed * settings.margin_rate - spent
+    out["value_cost_sum_365d"] = total(within(costs, "incurred_at", T - 365 * DAY, T), "amount")
+    return out
+
+
+def contacts_features(rows: list[Row], T: datetime, settings: Settings) -> Row:
+    """What lies before T is known of a contact: `contacted_at` and `accepted_at` that do not are null."""
+    out: Row = {}
+    for w in settings.windows:
+        out[f"contacts_count_{w}d"] = len(within(rows, "contacted_at", T - w * DAY, T))
+    last = max((row["contacted_at"] for row in rows if row["contacted_at"] is not None), default=None)
+    out["contacts_days_since_last"] = None if last is None else days_between(last, T)
+    out["contacts_accepted_count_365d"] = len(within(rows, "accepted_at", T - 365 * DAY, T))
+    return out
+
+
+# ----------------------------------------------------------------------------- features that depend on everyone
+
+
+def frequent_or_other(categories: dict[str, str | None]) -> dict[str, str | None]:
+    """Each customer's category, or `other` where it is none of the ten that most customers have.
+
+    Of equally frequent ones, the first in alphabetical order; null stays null.
+    """
+    counts = Counter(category for category in categories.values() if category is not None)
+    frequent = sorted(counts, key=lambda category: (-counts[category], category))[:10]
+    return {
+        who: category if category is None or category in frequent else "other" for who, category in categories.items()
+    }
+
+
+def lately(accepted: Accepted, T: datetime) -> dict[str, Row]:
+    """As known at T, the latest started spell of everyone who had not left before the 90 days before T."""
+    out: dict[str, Row] = {}
+    for spell in known(accepted, "customers", T):
+        who = spell["customer_id"]
+        if spell["churned_at"] is not None and spell["churned_at"] < T - 90 * DAY:
+            continue
+        if who not in out or spell["signed_up_at"] > out[who]["signed_up_at"]:
+            out[who] = spell
+    return out
+
+
+def shrunk(members: list[tuple[Any, float, float]], weight: float, group: Any) -> float | None:
+    """The rate of a group, of (group, numerator, denominator) of everyone, shrunk towards that of all.
+
+    "(sum of numerators + weight x rate of all) / (sum of denominators + weight)"; who is of no group, or of one
+    without members, has the rate of all; null where the sum of all denominators is not over 0.
+    """
+    all_rate = over(math.fsum(part for _, part, _ in members), math.fsum(whole for _, _, whole in members))
+    own = [(part, whole) for name, part, whole in members if name == group]
+    if all_rate is None or group is None or not own:
+        return all_rate
+    return (math.fsum(part for part, _ in own) + weight * all_rate) / (math.fsum(whole for _, whole in own) + weight)
+
+
+def surroundings_features(
+    accepted: Accepted,
+    at_risk: dict[str, Row],
+    seen: dict[str, dict[str, list[Row]]],
+    columns: list[str],
+    names: list[str],
+    T: datetime,
+) -> dict[str, Row]:
+    """By region where `customers` has one, and by plan where there are subscriptions."""
+    groups: dict[str, Callable[[str, Row], Any]] = {}
+    if "region" in names:
+        groups["region"] = lambda who, spell: spell["region"]
+    if "subscriptions" in accepted:
+        # the last started plan, whether in force or not
+        groups["plan"] = lambda who, spell: last_of(seen["subscriptions"][who], "started_at", "plan")
+    out: dict[str, Row] = {who: {} for who in at_risk}
+    for name, group_of in groups.items():
+        use = []
+        if "dropped_calls" in columns and "voice_minutes" in columns:
+            for who, spell in at_risk.items():
+                rows = within(seen["usage"][who], "used_at", T - 30 * DAY, T)
+                use.append((group_of(who, spell), 100 * total(rows, "dropped_calls"), total(rows, "voice_minutes")))
+            for who, spell in at_risk.items():
+                rate = shrunk(use, 10_000, group_of(who, spell))
+                out[who][f"surroundings_dropped_calls_per_100_minutes_{name}_30d"] = rate
+        there = []
+        for who, spell in lately(accepted, T).items():
+            # "customers ... 90 days before the date", of whom left "who are known to have left by the date"
+            before = days_between(spell["signed_up_at"], T) > 90
+            left = before and spell["churned_at"] is not None
+            there.append((group_of(who, spell), int(left), int(before)))
+        for who, spell in at_risk.items():
+            out[who][f"surroundings_churn_rate_{name}_90d"] = shrunk(there, 200, group_of(who, spell))
     return out
 
 
 def features(accepted: Accepted, T: date, settings: Settings) -> dict[str, Row]:
-    """Every feature of section 4 for everyone at risk at T."""
+    """Every feature of section 4, and of the catalogue, for everyone at risk at T."""
     start = midnight(T)
-    tables = ("usage", "bills", "complaints", "surveys", "subscriptions")
+    tables = ("usage", "bills", "complaints", "surveys", "subscriptions", "costs", "contacts")
     seen = {table: of_customer(known(accepted, table, T)) for table in tables}
     columns, names = measures(accepted, settings), attributes(accepted, settings)
+    at_risk = population(accepted, T, settings)
+    last_year = {who: within(seen["complaints"][who], "opened_at", start - 365 * DAY, start) for who in at_risk}
+    categories = frequent_or_other({who: last_of(rows, "opened_at", "category") for who, rows in last_year.items()})
+    surroundings = surroundings_features(accepted, at_risk, seen, columns, names, start)
     out = {}
-    for who, spell in population(accepted, T, settings).items():
+    for who, spell in at_risk.items():
+        usage, bills, complaints, surveys, subscriptions, costs, contacts = (seen[table][who] for table in tables)
+        turns = {}
+        if "complaints" in accepted:
+            turns["complaint"] = [row["opened_at"] for row in complaints]
+        if "subscriptions" in accepted:
+            turns["plan_change"] = [row["started_at"] for row in plan_changes(subscriptions)]
         out[who] = {
-            **usage_features(seen["usage"][who], columns, start, settings),
-            **bills_features(seen["bills"][who], start, settings),
-            **complaints_features(seen["complaints"][who], start, settings),
-            **surveys_features(seen["surveys"][who], start, settings),
-            **account_features(seen["subscriptions"][who], spell, names, start, settings),
+            **usage_features(usage, columns, turns, start, settings),
+            **bills_features(bills, subscriptions, start, settings),
+            **complaints_features(complaints, bills, start, settings),
+            "complaints_category_last": categories[who],
+            **surveys_features(surveys, start, settings),
+            **account_features(subscriptions, spell, names, start, settings),
+            **value_features(bills, costs, start, settings),
+            **contacts_features(contacts, start, settings),
+            **surroundings[who],
         }
     return out

@@ -472,16 +472,15 @@ def test_a_query_that_is_none_or_fails_is_told(sql: str, message: str, operator:
     assert not list(operator.folder.glob("made*"))
 
 
-# --- what is not there yet --------------------------------------------------------------------------------------------
-def test_sources_that_are_not_built_are_refused_without_their_password(operator: Operator) -> None:
-    operator.sources["usage"] = {"url": "postgresql://churn:${CHURNML_PASSWORD}@db/x", "table": "usage"}
+def test_a_database_that_cannot_be_reached_is_told_without_its_password(operator: Operator) -> None:
+    operator.sources["usage"] = {"url": "postgresql://churn:${CHURNML_PASSWORD}@127.0.0.1:1/x", "table": "usage"}
     for command in ("check", "catalog"):
         shown = run(command, operator.write(), environment={"CHURNML_PASSWORD": "sesame"})
-        assert "sesame" not in refused(shown, "tables.usage", "url")
-    operator.sources["usage"] = {"sources": [{"name": "crm", "path": "usage.parquet"}]}
-    refused(run("catalog", operator.write()), "tables.usage", "several systems")
+        refused(shown, "table usage", "127.0.0.1", "refused", "mend its url")
+        assert "sesame" not in shown.err
 
 
+# --- what is not there ------------------------------------------------------------------------------------------------
 def test_features_of_ones_own_are_refused_where_they_are_needed_only(operator: Operator) -> None:
     operator.settings["features"] = {"python": "mine.py", "windows": [30]}
     refused(features(operator), "features.python")
@@ -655,16 +654,17 @@ def test_an_interrupted_simulation_is_not_there(number: int, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_killed_panel_is_not_there_and_the_next_run_cleans_up(operator: Operator) -> None:
+def test_a_killed_panel_is_not_there_and_the_same_run_goes_on_and_cleans_up(operator: Operator) -> None:
     config, target = operator.write(), operator.folder / "panel.parquet"
-    running = start("features", config, *AS_OF, "--as-of", "2024-04-01", "--out", target)
-    shown = running.send_when(lambda err: "features 2/2" in err, signal.SIGKILL)
+    asked = ("features", config, *AS_OF, "--as-of", "2024-04-01", "--out", target)
+    shown = start(*asked).send_when(lambda err: "features 2/2" in err, signal.SIGKILL)
     assert shown.status == -signal.SIGKILL
     assert not target.exists()
-    assert hidden(operator.folder), "the test came too late"
-    assert run("features", config, *AS_OF, "--out", target).status == 0
-    assert pq.read_metadata(target).num_rows == 6
+    assert list((operator.folder / "state" / "panels").rglob("*.parquet")), "the test came too late"
+    assert run(*asked).status == 0
+    assert pq.read_metadata(target).num_rows == 12
     assert hidden(operator.folder) == []
+    assert list((operator.folder / "state" / "panels").iterdir()) == []
 
 
 def test_a_killed_simulation_is_not_there_and_the_next_run_cleans_up(tmp_path: Path) -> None:

@@ -137,13 +137,14 @@ def test_every_number_in_a_reason_is_what_the_raw_rows_give(operator, scores, tr
             for text in (reason["text_en"], reason["text_zh"]):
                 shown = re.split(r"[:：] ?", text, maxsplit=1)[1]
                 if value is None:
-                    assert shown in ("none", "无")
+                    assert shown in ("no record", "无记录")
                 elif isinstance(value, str):
                     assert shown == value, (reason, value)
                 else:
                     assert reason["value"] == pytest.approx(value, rel=1e-9, abs=1e-9)
                     number = re.match(r"-?[\d,.]*\d", shown)[0]
-                    assert float(number.replace(",", "")) == pytest.approx(value, rel=0.005, abs=0.005)
+                    times = 100 if shown[len(number) :].startswith(" %") else 1
+                    assert float(number.replace(",", "")) == pytest.approx(times * value, rel=0.005, abs=0.005)
                     told += 1
     assert told > 50
 
@@ -451,3 +452,8 @@ def test_what_explain_tells_is_valid_json(operator, scores):
     told = json.loads(json.dumps(found, allow_nan=False))
     assert told["score"]["as_of"] == AS_OF
     assert told["score"]["status_reason"] is None
+
+
+def test_a_date_at_which_everyone_seems_silent_is_told(operator, trained):
+    with pytest.warns(churnml.ChurnmlWarning, match="the last row of usage and bills .* before 2025-06-01"):
+        churnml.score(operator, "2025-06-01", candidate=True)

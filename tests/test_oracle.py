@@ -327,11 +327,183 @@ def test_usage():
 
 def test_nothing_is_there():
     row = of_ana()
-    zero = ("_count", "_sum", "_active", "_changes", "bills_unpaid_amount", "bills_days_overdue_max")
+    zero = ("_count", "_sum", "_active_days_", "_changes", "_downgrades", "value_margin", "months_in_a_row")
+    zero += ("bills_unpaid_amount", "days_overdue_max", "least_of_6", "open_age", "lines", "contract_ends", "_past")
     assert row.pop("account_tenure_days") == 486  # 365 + 121
+    assert row.pop("usage_silent_months_180d") == 6
+    assert row.pop("usage_silent_months_in_a_row") == 6
+    assert row.pop("usage_active_days_trend_30d_90d") is None
     for name, value in row.items():
         assert value == (0 if any(part in name for part in zero) else None), name
-    assert not any("trend" in name for name in row)
+    assert not any("_trend_30d" in name or ("_after_" in name and "usage" in name) for name in row)
+    assert not any("surroundings" in name for name in row)
+
+
+def test_usage_from_month_to_month():
+    rows = [{"used_at": ago(days), "n": n} for days, n in ((1, 2), (30, 3), (31, 7), (90, 5), (60.5, 1), (90.5, 9))]
+    row = of_ana(usage=rows)
+    assert row["usage_n_slope_90d"] == pytest.approx((5 - 6) / 2)  # 6, 7, 5
+    assert row["usage_n_volatility_90d"] == pytest.approx(math.sqrt(2 / 3) / 6)
+    assert row["usage_active_days_trend_30d_90d"] == pytest.approx((2 / 30) / (5 / 90))
+    assert (row["usage_silent_months_180d"], row["usage_silent_months_in_a_row"]) == (2, 0)
+    row = of_ana(usage=rows[2:])
+    assert (row["usage_silent_months_180d"], row["usage_silent_months_in_a_row"]) == (3, 1)
+    assert of_ana(usage=[{"used_at": ago(1), "n": 1e-6}])["usage_n_volatility_90d"] is None
+
+
+def test_usage_by_the_hour():
+    hour = timedelta(hours=1)  # 2023-06-01 is a Thursday
+    rows = [
+        {"used_at": ago(5, 22 * hour), "voice_minutes": 1, "data_mb": 0},  # Saturday
+        {"used_at": ago(3, 6 * hour), "voice_minutes": 2, "data_mb": None},  # Monday
+        {"used_at": ago(3, 6 * hour - US), "voice_minutes": 5, "data_mb": 0},
+        {"used_at": ago(4, 22 * hour - US), "voice_minutes": 8, "data_mb": 0},  # Sunday
+    ]
+    row = of_ana(usage=rows)
+    assert row["usage_voice_minutes_night_share_90d"] == 6 / 16
+    assert row["usage_voice_minutes_weekend_share_90d"] == 9 / 16
+    assert (row["usage_rows_night_share_90d"], row["usage_rows_weekend_share_90d"]) == (0.5, 0.5)
+    assert (row["usage_data_mb_night_share_90d"], row["usage_data_per_voice_minute_90d"]) == (None, 0)
+    daily = [{"used_at": ago(days), "voice_minutes": 1} for days in (3, 5)]
+    row = of_ana(usage=daily)
+    assert (row["usage_rows_night_share_90d"], row["usage_voice_minutes_night_share_90d"]) == (None, None)
+    assert row["usage_rows_weekend_share_90d"] == 0.5
+
+
+def test_usage_around_a_turn():
+    call = {"complaint_id": "c", "opened_at": ago(10, timedelta(hours=9))}
+    rows = [{"used_at": ago(days), "n": n} for days, n in ((41, 100), (40, 6), (10, 3), (1, 2))]
+    rows += [{"used_at": ago(10, -US), "n": 9}]
+    row = of_ana(usage=rows, complaints=[call, {**call, "complaint_id": "d", "opened_at": ago(90)}])
+    assert row["usage_n_after_complaint_180d"] == pytest.approx((5 / 10) / (15 / 30))
+    assert "usage_n_after_plan_change_180d" not in row
+    assert of_ana(usage=rows, complaints=[{**call, "opened_at": ago(7, US)}])["usage_n_after_complaint_180d"] > 0
+    assert of_ana(usage=rows, complaints=[{**call, "opened_at": ago(6)}])["usage_n_after_complaint_180d"] is None
+    assert of_ana(usage=rows, complaints=[{**call, "opened_at": ago(181)}])["usage_n_after_complaint_180d"] is None
+    plans = [{"plan": "a", "started_at": ago(41)}]  # the first ever is no change
+    assert of_ana(usage=rows, subscriptions=plans)["usage_n_after_plan_change_180d"] is None
+    plans += [{"plan": "b", "started_at": ago(40, timedelta(hours=23))}]
+    assert of_ana(usage=rows, subscriptions=plans)["usage_n_after_plan_change_180d"] == pytest.approx(15 / 100)
+
+
+def test_bills_against_the_past():
+    rows = [bill(1, ago(1), 40), bill(2, ago(1), 30), bill(3, ago(31), 50), bill(4, ago(91), 120), bill(5, ago(366), 9)]
+    fees = [{"plan": "p", "started_at": ago(9), "monthly_fee": 15}]
+    row = of_ana(bills=rows, subscriptions=fees)
+    assert row["bills_amount_last"] == 30
+    assert row["bills_last_to_mean_365d"] == 0.5
+    assert row["bills_max_to_mean_365d"] == pytest.approx(50 / 60)
+    assert row["bills_amount_trend_90d_365d"] == pytest.approx((120 / 90) / (240 / 365))
+    assert row["bills_over_fee_mean_90d"] == 25
+    assert of_ana(bills=rows)["bills_over_fee_mean_90d"] is None
+    assert (row["bills_months_in_a_row"], row["bills_amount_least_of_6_months"]) == (2, 0)
+    assert row["bills_amount_share_of_own_most"] == pytest.approx(70 / 120)
+    assert of_ana(bills=rows[3:])["bills_max_to_mean_365d"] is None
+    assert of_ana(bills=[bill(1, ago(1), -5)])["bills_last_to_mean_365d"] is None
+    due = [
+        bill(1, ago(300), due_at=ago(200), paid_at=ago(190), paid_amount=1),
+        bill(2, ago(300), due_at=ago(90), paid_at=ago(94, timedelta(hours=23))),
+        bill(3, ago(300), due_at=ago(9), paid_at=START),
+    ]
+    row = of_ana(bills=due)
+    assert (row["bills_payment_delay_days_mean_90d"], row["bills_payment_delay_days_mean_365d"]) == (-4, 3)
+    assert row["bills_payment_delay_trend_90d_365d"] == -7
+
+
+def test_complaints_after_bills_and_promises():
+    weeks = timedelta(hours=14 * 24)
+
+    def call(n, opened, **more):
+        return {"complaint_id": f"c{n}", "opened_at": opened, **more}
+
+    rows = [
+        call(1, ago(5), kind="fault", category="a", promised_at=ago(4), resolved_at=ago(4)),
+        call(2, ago(5, US), kind="Fault", category="b", promised_at=ago(4), resolved_at=ago(4, US)),
+        call(3, ago(30), category="a", promised_at=START, resolved_at=ago(2)),
+        call(4, ago(300), kind="enquiry", promised_at=ago(299)),
+    ]
+    row = of_ana(complaints=rows, bills=[bill(1, ago(5) - weeks), bill(2, ago(30))])
+    assert (row["complaints_after_bill_count_7d"], row["complaints_after_bill_count_30d"]) == (1, 1)
+    assert (row["complaints_fault_count_7d"], row["complaints_enquiry_count_180d"]) == (1, 0)
+    assert row["complaints_categories_count_30d"] == 2
+    assert row["complaints_promise_kept_rate_365d"] == 1 / 3
+    assert (row["complaints_open_age_days_max"], row["complaints_days_since_last"]) == (300, 5)
+    assert row["complaints_category_last"] == "b"
+
+
+def test_frequent_categories():
+    names = [*"abcdefgh", *"kj", *"ll"]
+    expected = {who: "other" if name == "k" else name for who, name in enumerate(names)}  # ten: l, a to h, j
+    assert oracle.frequent_or_other(dict(enumerate(names)) | {99: None}) == expected | {99: None}
+
+
+def test_surveys_of_a_year():
+    rows = [
+        {"answered_at": ago(366), "score": 1},
+        {"answered_at": ago(9), "score": 5},
+        {"answered_at": ago(2), "score": 2},
+    ]
+    row = of_ana(surveys=rows)
+    assert (row["surveys_score_change_365d"], row["surveys_score_min_365d"]) == (-1.5, 2)
+    assert (row["surveys_days_since_last"], row["surveys_count_365d"]) == (2, 2)
+    assert of_ana(surveys=rows[:1])["surveys_score_change_365d"] is None
+
+
+def test_lines():
+    def line(days, fee, **more):
+        return {"plan": "p", "started_at": ago(days), "monthly_fee": fee, **more}
+
+    rows = [line(99, 5), line(20, 30), line(20, 20), line(5, 19), line(4, None), line(3, 1), line(2, 1), line(1, 0.5)]
+    row = of_ana(subscriptions=rows)
+    # 19 < 20; nothing is known of what was last before 1; 1 is not under 1; 0.5 < 1
+    assert (row["account_downgrades_7d"], row["account_downgrades_30d"], row["account_lines"]) == (2, 2, 8)
+    for days, soon, past in ((0, 1, 0), (-59, 1, 0), (-60, 0, 0), (1, 0, 1)):
+        row = of_ana(subscriptions=[line(9, 1, contract_ends_at=ago(days))])
+        assert (row["account_contract_ends_within_60d"], row["account_contract_past"]) == (soon, past)
+
+
+def test_margin_and_contacts():
+    costs = [{"incurred_at": ago(365), "amount": 3}, {"incurred_at": ago(1), "amount": 2}]
+    row = of_ana(Settings(margin_rate=0.5), bills=[bill(1, ago(90), 10), bill(2, ago(91), 8)], costs=costs)
+    assert [row[f"value_margin_{days}d"] for days in (90, 180, 365)] == [3, 7, 4]
+    assert row["value_cost_sum_365d"] == 5
+    contact = {"campaign_id": "c", "arm": "treated"}
+    rows = [
+        {**contact, "assigned_at": ago(40), "contacted_at": ago(7), "accepted_at": ago(2)},
+        {**contact, "assigned_at": ago(2), "contacted_at": START, "accepted_at": START},
+        {**contact, "assigned_at": ago(2)},
+    ]
+    row = of_ana(contacts=rows)
+    assert (row["contacts_count_7d"], row["contacts_days_since_last"], row["contacts_accepted_count_365d"]) == (1, 7, 1)
+
+
+def test_surroundings():
+    def customer(name, region, **more):
+        return {"customer_id": name, "signed_up_at": ago(500), "region": region, **more}
+
+    customers = [
+        customer("ana", "x"),
+        customer("bob", "y", churned_at=ago(90)),
+        customer("cyd", "y", churned_at=ago(90, -US)),  # gone before the 90 days
+        customer("dan", None),
+        {**customer("eve", "x"), "signed_up_at": ago(90)},  # not there 90 days before
+    ]
+    usage = [{"used_at": ago(30), "voice_minutes": 500, "dropped_calls": 2}]
+    usage += [{"customer_id": "dan", "used_at": ago(1), "voice_minutes": 500, "dropped_calls": 4}]
+    tables = {"usage": usage, "subscriptions": [{"plan": "p", "started_at": ago(9), "ended_at": ago(1)}]}
+    out = oracle.features(accept(customers=customers, **tables), T, Settings())
+    name = "surroundings_dropped_calls_per_100_minutes_region_30d"
+    assert out["ana"][name] == pytest.approx((200 + 10_000 * 0.6) / (500 + 10_000))
+    assert out["eve"][name] == out["ana"][name]
+    assert out["dan"][name] == pytest.approx(0.6)
+    name = "surroundings_churn_rate_region_90d"  # of ana, bob, dan: bob
+    assert out["ana"][name] == pytest.approx((200 / 3) / 201)
+    assert out["dan"][name] == pytest.approx(1 / 3)
+    name = "surroundings_churn_rate_plan_90d"
+    assert out["ana"][name] == pytest.approx((200 / 3) / 201)
+    assert out["eve"][name] == pytest.approx(1 / 3)
+    alone = oracle.features(accept(customers=customers[-1:], usage=[]), T, Settings())["eve"]
+    assert alone["surroundings_churn_rate_region_90d"] is None
 
 
 def test_bills():

@@ -20,7 +20,7 @@ import pytest
 
 from churnml.config import load_config
 from churnml.errors import ChurnmlError
-from churnml.evaluation.verdict import Gate, Verdict
+from churnml.evaluation.verdict import GATES, Gate, Verdict
 from churnml.registry import champions, promotion, store
 from churnml.registry.names import registered_name, versions_of
 from churnml.registry.record import Recorded, record
@@ -116,11 +116,17 @@ def trained(folder, training_id="first", *, gates=(GOOD,), models=("churn",), we
             "outputs": {"churn_probability": "float64"},
         }
         (place / "facts.json").write_text(json.dumps(facts))
-        (place / "verdict.json").write_text(json.dumps(Verdict(model, tuple(gates)).to_dict()))
+        (place / "verdict.json").write_text(json.dumps(judged(model, *gates).to_dict()))
         (place / "evaluation.csv").write_text("metric,value\nauc,0.8\n")
         (place / "plots").mkdir()
         (place / "plots" / "gain.svg").write_text("<svg/>")
     return folder
+
+
+def judged(model, *gates):
+    """Return a verdict with these gates; all others pass."""
+    given = {gate.name: gate for gate in gates}
+    return Verdict(model, tuple(given.get(name, Gate(name, True, {})) for name in GATES[model]))
 
 
 def recorded(config, tmp_path, training_id, **more):
@@ -159,7 +165,7 @@ def test_a_run_has_all_that_was_handed_over_and_a_version_its_verdict_from_the_s
     assert model.status == "READY"
     assert artefacts == {"facts.json", "verdict.json", "evaluation.csv", "plots"}
     for tags in (run.data.tags, version.tags):
-        assert Verdict.from_dict(json.loads(tags["verdict"])) == Verdict("churn", (GOOD,))
+        assert Verdict.from_dict(json.loads(tags["verdict"])) == judged("churn", GOOD)
         assert tags["passed"] == "yes"
         assert tags["config_hash"] == "cafe"  # of the training, whatever the configuration is by now
         assert tags["panel_hash"] == "abc"
@@ -358,7 +364,10 @@ def test_only_a_passing_verdict_makes_a_champion(stocked):
         ('{"model": "churn", "passed": true, "gates": []}', "a verdict that cannot be read"),
         (json.dumps(Verdict("value", (GOOD,)).to_dict()), r"the verdict of another model \(value\)"),
         (json.dumps(Verdict("churn", ()).to_dict()), "no gate was asked"),
-        (json.dumps(Verdict("churn", (GOOD, GOOD)).to_dict()), "or its verdict are not those that were recorded"),
+        (
+            json.dumps(judged("churn", GOOD).to_dict() | {"gates": judged("churn", GOOD).to_dict()["gates"][::-1]}),
+            "or its verdict are not those that were recorded",
+        ),
     ],
 )
 def test_a_version_whose_verdict_is_not_the_recorded_one_does_not_pass_by_any_door(stocked, text, message):
@@ -815,3 +824,43 @@ def test_a_server_keeps_models_as_a_file_does(server, tmp_path, capfd):
         promotion.promote(config, "churn", 2)
     assert capfd.readouterr() == ("", "")
     assert list((tmp_path / "kept").rglob("bundle.json"))
+
+
+def test_a_copied_store_leaves_the_artefacts_of_the_first_alone(config, tmp_path):
+    recorded(config, tmp_path, "a")
+    shutil.copytree(config.folder, tmp_path / "copy")
+    copy = config.model_copy(update={"folder": tmp_path / "copy"})
+    before = sorted(config.folder.rglob("*"))
+    assert recorded(copy, tmp_path, "b") == 2
+    assert sorted(config.folder.rglob("*")) == before
+    shutil.rmtree(config.folder)
+    assert champions.load(copy, "churn", candidate=True).version == 2
+    assert promotion.promote(copy, "churn", 1).version == 1
+    assert champions.load(copy, "churn").version == 1
+
+
+def test_a_verdict_that_leaves_a_gate_out_is_none(config, tmp_path):
+    folder = trained(tmp_path / "t", "t")
+    (folder / "churn" / "verdict.json").write_text(json.dumps(Verdict("churn", (GOOD,)).to_dict()))
+    with pytest.raises(ChurnmlError, match=r"verdict\.json lacks the gates out_of_time, not_worse_than, level"):
+        record(config, folder)
+
+
+def test_what_somebody_else_writes_into_the_history_is_left_out(stocked):
+    with store.opened(stocked) as opened:
+        for number, text in enumerate(("garbage", "[]", '{"version": 1}')):
+            opened.client.set_registered_model_tag("demo-churn", f"churnml.champion.00000{number}.x", text)
+    promotion.promote(stocked, "churn", 1)
+    promotion.promote(stocked, "churn", 2)
+    assert promotion.rollback(stocked, "churn").version == 1
+    assert len(promotion.history(stocked, "churn")) == 3
+
+
+def test_the_run_of_a_killed_process_is_ended(config, tmp_path):
+    folder = trained(tmp_path / "t", "t")
+    with store.opened(config) as opened:
+        experiment = store.experiment_id(opened, "churnml")
+        left = opened.client.create_run(experiment, run_name="churn then", tags={"training_id": "t"})
+    record(config, folder)
+    with store.opened(config) as opened:
+        assert opened.client.get_run(left.info.run_id).info.status == "KILLED"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from churnml.api.campaigns import campaign_assignments, campaign_export, campaign_open
-    from churnml.api.histories import catalog, check, features, init, simulate
+    from churnml.api.histories import audit, catalog, check, features, init, simulate
     from churnml.api.loop import demo
     from churnml.api.models import explain, promote, rollback, score, train
     from churnml.config import load_config
-    from churnml.errors import ChurnmlError
+    from churnml.errors import ChurnmlError, ChurnmlWarning
     from churnml.models.churn import ChurnClassifier
     from churnml.models.value import ValueRegressor
 
@@ -25,6 +25,7 @@ _ROOMS = {
         "campaign_open",
     ),
     "api.histories": (
+        "audit",
         "catalog",
         "check",
         "features",
@@ -40,7 +41,7 @@ _ROOMS = {
         "train",
     ),
     "config": ("load_config",),
-    "errors": ("ChurnmlError",),
+    "errors": ("ChurnmlError", "ChurnmlWarning"),
     "models.churn": ("ChurnClassifier",),
     "models.value": ("ValueRegressor",),
 }
@@ -49,7 +50,9 @@ _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = [
     "ChurnClassifier",
     "ChurnmlError",
+    "ChurnmlWarning",
     "ValueRegressor",
+    "audit",
     "campaign_assignments",
     "campaign_export",
     "campaign_open",

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -19,6 +19,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    field_serializer,
     field_validator,
 )
 from pydantic import model_validator as _model_validator
@@ -58,20 +59,12 @@ class Source(Section):
 
     name: Name | None = None
     path: str | None = None
-    url: str | None = None
+    url: str | None = Field(default=None, repr=False)
     sql: str | None = None
     data: Any = Field(default=None, exclude=True, repr=False)
     table: Name | None = None
     sheet: Name | None = None
     columns: dict[Name, Name] = {}
-
-
-class Table(Source):
-    """One table, of one source, or of several that are joined by customer."""
-
-    sources: tuple[Source, ...] = ()
-    wins: dict[Name, Name] = {}
-    identities: Identities | None = None
 
     @_model_validator(mode="before")
     @classmethod
@@ -79,15 +72,58 @@ class Table(Source):
         return value if isinstance(value, Mapping | Source) else {"data": value}
 
     @_model_validator(mode="after")
-    def _has_one_source(self) -> Table:
-        given = [word for word in ("path", "url", "sql", "sources") if getattr(self, word)]
-        given += ["data"] if self.data is not None else []
-        given += ["table"] if self.table and not given else []
+    def _has_one_source(self) -> Self:
+        words = [word for word in ("path", "url", "sql", "sources") if word in type(self).model_fields]
+        given = [word for word in words if getattr(self, word)] + (["data"] if self.data is not None else [])
+        given += ["table"] if self.table and not given else []  # one of Spark's own
         if len(given) != 1:
-            raise ValueError(
-                f"give one of path, url, sql, sources, or a Spark table (given: {', '.join(given) or 'none'})"
-            )
+            raise ValueError(f"give one of {', '.join(words)} (given: {', '.join(given) or 'none'})")
         return self
+
+    @field_serializer("url", when_used="json")
+    def _url_without_password(self, url: str | None) -> str | None:
+        """Keep passwords out of whatever is written or hashed: a new one makes no other configuration."""
+        if url is None:
+            return None
+        scheme, mark, rest = url.partition("://")
+        user, at, place = rest.rpartition("@")
+        bare = f"{scheme}{mark}{user.partition(':')[0]}{at}{place}"
+        return re.sub(r"(password=)[^&]*", r"\1", bare, flags=re.IGNORECASE)
+
+
+class Table(Source):
+    """One table, of one source, or of several: customers are joined, rows of other tables are put together."""
+
+    sources: tuple[Source, ...] = ()
+    wins: dict[Name, Name] = {}
+    identities: Identities | None = None
+
+    @_model_validator(mode="after")
+    def _sources_have_names(self) -> Table:
+        if not self.sources:
+            if self.wins:
+                raise ValueError("wins needs sources")
+            return self
+        stray = [word for word in ("name", "table", "sheet", "columns") if getattr(self, word)]
+        if stray:
+            raise ValueError(f"{', '.join(stray)} belongs to each of the sources")
+        names = [source.name or "" for source in self.sources]
+        taken = {"customer_id", "column", "won"}  # columns beside theirs where conflicts are listed
+        folded = [name.lower() for name in names]
+        if "" in names or len(set(folded)) < len(names) or taken & set(folded):
+            shown = ", ".join(name or "(none)" for name in names)
+            raise ValueError(
+                f"every source needs a name of its own, none of {', '.join(sorted(taken))} (given: {shown})"
+            )
+        for column, name in self.wins.items():
+            if name not in names:
+                raise ValueError(f"wins.{column}: {name} is none of the sources ({', '.join(names)})")
+        return self
+
+    @property
+    def parts(self) -> tuple[Source, ...]:
+        """The sources, or the one that the table itself is."""
+        return self.sources or (self,)
 
 
 class Tables(Section):
@@ -101,6 +137,13 @@ class Tables(Section):
     surveys: Table | None = None
     costs: Table | None = None
     contacts: Table | None = None
+
+    @_model_validator(mode="after")
+    def _only_customers_are_joined(self) -> Tables:
+        for name, table in self.given().items():
+            if table.wins and name != "customers":
+                raise ValueError(f"{name}.wins: rows of {name} are put together, not joined; take it out")
+        return self
 
     def given(self) -> dict[str, Table]:
         """Return the tables that are there, by name."""
@@ -375,7 +418,8 @@ def _explained(error: ValidationError, origin: str) -> ChurnmlError:
     shown = f" (given: {given!r})" if isinstance(given, str | int | float) and problem["type"] != "missing" else ""
     more = error.error_count() - 1
     others = f"; {more} more after that" if more else ""
-    return ChurnmlError(f"{origin}: {where} {what}{shown}{others}", "", key=where, value=str(given))
+    value = str(given) if shown else None  # a whole section may hold a password
+    return ChurnmlError(f"{origin}: {where} {what}{shown}{others}", "", key=where, value=value)
 
 
 def _unknown_key(model: type[BaseModel], place: tuple[Any, ...], key: str, origin: str) -> ChurnmlError:

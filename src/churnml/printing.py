@@ -16,6 +16,7 @@ from rich.table import Table
 
 from churnml.api.histories import CheckReport
 from churnml.api.models import TrainReport
+from churnml.reporting.words import Words
 from churnml.wording import Language, reason_in, say
 
 _WIDE = 200
@@ -70,7 +71,7 @@ def train_text(report: TrainReport, lang: Language) -> str:
 
 def explain_text(found: Mapping[str, Any], currency: str, lang: Language) -> str:
     """Return one customer's score, reasons and history."""
-    score = found["score"]
+    score, words = found["score"], Words(lang, currency)
     lines = [
         say(
             "explained",
@@ -79,12 +80,16 @@ def explain_text(found: Mapping[str, Any], currency: str, lang: Language) -> str
             as_of=score["as_of"],
             probability=score["churn_probability"],
             percentile=score["churn_percentile"],
-            band=score["risk_band"],
+            band=words.name("band", score["risk_band"]),
         )
     ]
     if score["value_if_stays"] is not None:
         money = {name: score[name] for name in ("value_if_stays", "value_at_risk")}
-        lines.append(say("explained_value", lang, currency=currency, tier=score["value_tier"] or "-", **money))
+        lines.append(
+            say(
+                "explained_value", lang, currency=currency, tier=words.name("tier", score["value_tier"] or "-"), **money
+            )
+        )
     lines += ["", say("explained_why" if score["reasons"] else "explained_no_why", lang)]
     lines += [f"  - {reason[f'text_{lang}']}" for reason in score["reasons"]]
     for name, rows in found["history"].items():

@@ -13,6 +13,15 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "leave it out, or give its versions with known_at",
         "仅凭此列就能判断谁会流失（{as_of} 折外AUC {auc:.3f}）：很可能由结果生成，请去掉该列，或提供带 known_at 的各个版本",
     ),
+    "audited": (
+        "{features} features at {as_of}: none looks into the future, no column gives the outcome away",
+        "{as_of} 的 {features} 个特征：均未使用未来信息，也没有泄露结果的列",
+    ),
+    "audited_leaks": ("{features} features at {as_of}; leaks:", "{as_of} 的 {features} 个特征；发现泄露："),
+    "moves": (
+        "it moves when rows and columns that became known at {as_of} or later are rewritten: it looks into the future",
+        "改写 {as_of} 及之后才可知的数据后该特征随之变化：它使用了未来信息",
+    ),
     "decides_by_null": (
         "whether it is empty tells who leaves (AUC {auc:.3f} at {as_of}): it was probably filled in afterwards; "
         "leave it out, or give its versions with known_at",
@@ -30,6 +39,11 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "nearly every customer has a value of his own ({distinct:,} of {rows:,}): if it names a person, list it under "
         "personal; if it is a number of another system, leave it out",
         "几乎每个客户的值都不同（{rows:,} 中有 {distinct:,} 个）：若为个人信息请列入 personal，若为其他系统编号请去掉",
+    ),
+    "sources_disagree": (
+        "customers with different values in {sources}: {customers:,}{example}; all are listed in {file}. The first source that "
+        "has a value counts, unless wins: names another",
+        "{customers:,} 个客户在 {sources} 中的值不一致{example}，全部列在 {file} 中。默认采用第一个有值的来源，除非 wins: 指定了其他来源",
     ),
     "no_number": (
         "it is text that looks like numbers written otherwise (decimal commas?), so it is no feature: convert it",
@@ -130,7 +144,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "{phrase}：{value}{unit}（一般客户：{usual}{unit}）",
     ),
     "reason_text": ("{phrase}: {value}{unit}", "{phrase}：{value}{unit}"),
-    "reason_nothing": ("{phrase}: none", "{phrase}：无"),
+    "reason_nothing": ("{phrase}: no record", "{phrase}：无记录"),
     "yes": ("yes", "是"),
     "no": ("no", "否"),
     "table": ("table", "表"),
@@ -152,6 +166,18 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "dtype": ("type", "类型"),
     "phrase": ("in plain words", "通俗说法"),
     "meaning": ("meaning", "定义"),
+    "catalogue_title": ("{project}: features", "{project}：特征目录"),
+    "catalogue_lead": (
+        "{count} features of {rows:,} customers, as of {dates}. Coverage: who has a value, date by date. Spread: at the last date,"
+        " without the lowest and highest hundredth. Shift: Jensen-Shannon distance between the first and the last date (0 not at"
+        " all, 1 altogether).",
+        "{rows:,} 个客户的 {count} 个特征，日期：{dates}。覆盖率：各日期有值的客户占比。分布：最后日期（去掉最低与最高的百分之一）。"
+        "变化：首末日期之间的 Jensen-Shannon 距离（0 为无变化，1 为完全不同）。",
+    ),
+    "catalogue_search": ("Search", "搜索"),
+    "catalogue_coverage": ("coverage", "覆盖率"),
+    "catalogue_spread": ("spread", "分布"),
+    "catalogue_shift": ("shift", "变化"),
     "panel_written": (
         "{rows:,} rows, {columns} columns at {dates} date(s): {out}",
         "{rows:,} 行，{columns} 列，{dates} 个日期：{out}",
@@ -167,11 +193,11 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "demo_end": (
         "Where to look:\n  {report}  the report: who, why, and whether it can be trusted\n"
         "  {scores}  everyone's score, with reasons\n"
-        "  churnml explain {config} --customer {customer} --as-of {as_of}  one customer\n"
+        "  churnml explain {config} --customer {customer} --as-of {as_of}{candidate}  one customer\n"
         "{campaign}  {config}  the configuration: map your own tables like this",
         "接下来可以看：\n  {report}  报告：谁会流失、为什么、是否可信\n"
         "  {scores}  所有客户的评分与原因\n"
-        "  churnml explain {config} --customer {customer} --as-of {as_of} --lang zh  查看单个客户\n"
+        "  churnml explain {config} --customer {customer} --as-of {as_of}{candidate} --lang zh  查看单个客户\n"
         "{campaign}  {config}  配置文件：照此映射您自己的表",
     ),
     "demo_campaign": (
@@ -190,15 +216,29 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "{population:,} 个在网客户，已评分 {scored:,} 个，未评分 {not_scored:,} 个：{out}",
     ),
     "explained": (
-        "{customer} as of {as_of}: {probability:.1%} likely to leave ({band} risk, higher than or equal to {percentile:.0f} % of customers)",
-        "{customer}（截至 {as_of}）：流失概率 {probability:.1%}（{band} 风险，不低于 {percentile:.0f}% 的客户）",
+        "{customer} as of {as_of}: {probability:.1%} likely to leave ({band}; no lower than that of {percentile:.0f} % of customers)",
+        "{customer}（截至 {as_of}）：流失概率 {probability:.1%}（{band}，不低于 {percentile:.0f}% 的客户）",
     ),
     "explained_value": (
         "brings {value_if_stays:,.2f} {currency} if they stay, {value_at_risk:,.2f} {currency} at risk; tier {tier}",
         "若留下预计带来 {value_if_stays:,.2f} {currency}，其中 {value_at_risk:,.2f} {currency} 面临流失；等级 {tier}",
     ),
-    "explained_why": ("What points to leaving:", "流失原因："),
-    "explained_no_why": ("Nothing points to leaving.", "没有明显的流失原因。"),
+    "explained_why": ("What points to leaving:", "可能流失的迹象："),
+    "explained_no_why": ("Nothing points to leaving.", "没有明显的流失迹象。"),
+    "not_moved": (
+        "{model}: version {version} scores customers already; nothing is changed",
+        "{model}：版本 {version} 已在使用，没有变化",
+    ),
+    "opened_control_only": (
+        "So few are worth an offer that the control group takes all of them: nobody is to be contacted.",
+        "值得挽留的客户太少，全部进入对照组：本次无人可联系。",
+    ),
+    "opened_explored": (
+        "{explored:,} of these were drawn at random to learn from (campaign.explore_share): they bring {explored_profit:,.2f}"
+        " {currency}, those selected {selected_profit:,.2f} {currency}",
+        "其中 {explored:,} 个为随机探索客户（campaign.explore_share），预期利润 {explored_profit:,.2f} {currency}；"
+        "入选客户 {selected_profit:,.2f} {currency}",
+    ),
     "moved": (
         "{model}: version {version} scores customers from now on (before: {previous}); {who}, {when}",
         "{model}：今后由版本 {version} 评分（之前：{previous}）；{who}，{when}",
@@ -572,6 +612,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
 # What is said of bad rows, in Chinese: the reason's pattern, and what stands in its place.
 _REASONS = (
     (r"null (.+)", r"\1 为空"),
+    (r"unknown identity", "编号无对应客户"),
+    (r"ambiguous identity", "编号对应多个客户"),
     (r"unreadable (.+)", r"\1 无法识别"),
     (r"not finite (.+)", r"\1 不是有限数"),
     (r"(.+) later than now", r"\1 晚于现在"),

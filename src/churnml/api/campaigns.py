@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from churnml.api.histories import AsOf, PathLike, refuse_unbuilt
+from churnml.api.histories import AsOf, PathLike
 from churnml.api.models import scores_at
 from churnml.asof import parse_as_of
 from churnml.campaigns.export import export_assignments, export_campaign
@@ -54,7 +54,6 @@ def campaign_open(
         If the name was used, there is no champion, there are no bills, or offers and limits cannot be used.
     """
     settings = load_config(config)
-    refuse_unbuilt(settings)
     planned(settings, name, budget=budget, seed=seed)  # before what takes long
     day = parse_as_of(as_of)
     with open_histories(settings, progress=progress) as histories:
@@ -125,6 +124,5 @@ def campaign_export(
         If there is no such campaign, the role is none, or the file cannot be written.
     """
     settings = load_config(config)
-    refuse_unbuilt(settings)
     with open_histories(settings) as histories:
         return export_campaign(histories, out, name=name, role=role, manager=manager, lang=lang)

@@ -15,15 +15,18 @@ import pandas as pd
 from churnml.asof import parse_as_of
 from churnml.config import Config, ConfigLike, load_config
 from churnml.errors import ChurnmlError
-from churnml.feature_extraction.catalogue import catalogue, layout_of
+from churnml.feature_extraction.catalogue import catalogue_of
 from churnml.files import atomic_file, require_folder, require_writable
 from churnml.labels.outcome import is_observed
+from churnml.reporting.catalogue_page import write_catalogue
 from churnml.simulator import SimulationSummary, continue_simulation
 from churnml.simulator import simulate as _simulate
+from churnml.snapshots.audit import moving_features
 from churnml.snapshots.leaks import ENOUGH_OF_EACH, leaking_columns
 from churnml.snapshots.panel import Panel
 from churnml.snapshots.readiness import outcomes, readiness, usable_dates
 from churnml.tables.coverage import Finding, uncovered
+from churnml.tables.disagreements import disagreements
 from churnml.tables.doubtful import doubtful
 from churnml.tables.histories import (
     Histories,
@@ -32,7 +35,7 @@ from churnml.tables.histories import (
     open_histories,
     refuse_too_many_bad,
 )
-from churnml.tables.sources import files_of
+from churnml.tables.sources import all_files_of
 from churnml.wording import Language, say
 
 PathLike = str | os.PathLike[str]
@@ -180,8 +183,72 @@ def check(config: ConfigLike, *, strict: bool = True, progress: bool = False) ->
     with open_histories(load_config(config), strict=strict, progress=progress) as histories:
         enough, missing = readiness(histories)
         leaks = _leaks(histories) if is_observed(histories) else []
-        findings = [*doubtful(histories), *leaks, *uncovered(histories), *missing]
+        findings = [*doubtful(histories), *disagreements(histories), *leaks, *uncovered(histories), *missing]
         return CheckReport(dict(histories.reports), findings, enough)
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What `audit` found.
+
+    Attributes
+    ----------
+    as_of : datetime.date
+        The date at which features were computed.
+    features : int
+        How many.
+    findings : list of Finding
+        Features that move with the future, columns that give the outcome away.
+    """
+
+    as_of: dt.date
+    features: int
+    findings: list[Finding]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was found."""
+        return not self.findings
+
+    def to_dict(self, lang: Language = "en") -> dict[str, Any]:
+        """Return the report as it is printed with ``--json``."""
+        found = [
+            {"table": one.table, "column": one.column, "message": say(one.key, lang, **one.facts)}
+            for one in self.findings
+        ]
+        return {"as_of": str(self.as_of), "features": self.features, "passed": self.passed, "findings": found}
+
+
+def audit(config: ConfigLike, as_of: AsOf | None = None, *, progress: bool = False) -> AuditReport:
+    """Look for leaks: features that see the future, and columns that were made from the outcome.
+
+    Parameters
+    ----------
+    config : path, mapping or Config
+        The configuration.
+    as_of : date or text, optional
+        The date; by default the latest whose outcome is known.
+    progress : bool
+        Whether to show progress on stderr.
+
+    Returns
+    -------
+    AuditReport
+        What was found.
+
+    Raises
+    ------
+    ChurnmlError
+        If a table cannot be read, or no date is given and none has a known outcome.
+    """
+    with open_histories(load_config(config), progress=progress) as histories:
+        day = parse_as_of(as_of) if as_of is not None else next(reversed(usable_dates(histories)), None)
+        if day is None:
+            raise ChurnmlError("no as-of date has a known outcome", "name a date with --as-of")
+        panel = Panel(histories, [day], labels=True)
+        rows = panel.to_pandas(progress=progress)
+        findings = [*moving_features(histories, day), *leaking_columns(rows, panel.features, day)]
+        return AuditReport(day, len(panel.features), findings)
 
 
 def _leaks(histories: Histories) -> list[Finding]:
@@ -256,7 +323,6 @@ def features(
         If a table cannot be used, a date is none, or nobody is at risk at one.
     """
     settings = load_config(config)
-    refuse_unbuilt(settings)
     dates = [parse_as_of(as_of)] if isinstance(as_of, str | dt.date) else [parse_as_of(day) for day in as_of]
     if not dates:
         raise ChurnmlError("no as-of date is given", "give at least one: --as-of 2024-03-01")
@@ -302,34 +368,39 @@ def folder_for_spark(out: PathLike | None) -> str:
 def refuse_to_overwrite(config: Config, out: Path) -> None:
     """Raise if an output file would take the place of a source, or of what is no Parquet file."""
     require_writable(out)
+    if out.suffix.lower() in (".csv", ".xlsx", ".json"):
+        raise ChurnmlError(f"{out} is to be a Parquet file", "let its name end in .parquet", file=str(out))
     if out.exists() and out.stat().st_size:
         with out.open("rb") as file:
             if file.read(4) != b"PAR1":
                 raise ChurnmlError(f"{out} exists and is no Parquet file", "name another file to write", file=str(out))
     for name, source in config.tables.given().items():
-        if source.path is not None and out.resolve() in [
-            file.resolve() for file in files_of(name, source, config.folder)
-        ]:
+        if out.resolve() in [file.resolve() for file in all_files_of(name, source, config.folder)]:
             raise ChurnmlError(f"{out} is the source of table {name}", "name another file to write", file=str(out))
 
 
-def refuse_unbuilt(config: Config) -> None:
-    """Raise if the configuration asks for what is not built yet."""
-    if config.features.python is not None:
-        raise ChurnmlError(
-            "features.python: features of your own cannot be computed yet",
-            "take the key out",
-            key="features.python",
-        )
-
-
-def catalog(config: ConfigLike) -> pd.DataFrame:
+def catalog(
+    config: ConfigLike,
+    *,
+    html: PathLike | None = None,
+    as_of: Iterable[AsOf] = (),
+    lang: Language = "en",
+    progress: bool = False,
+) -> pd.DataFrame:
     """List every feature that the operator's tables give.
 
     Parameters
     ----------
     config : path, mapping or Config
         The configuration.
+    html : path, optional
+        A page to write, too: coverage, spread and shift of each feature.
+    as_of : dates, optional
+        Of the page; by default the first, a middle and the last date whose outcome is known.
+    lang : {"en", "zh"}
+        Language of the page.
+    progress : bool
+        Whether to show progress on stderr.
 
     Returns
     -------
@@ -343,7 +414,20 @@ def catalog(config: ConfigLike) -> pd.DataFrame:
         If a table cannot be read.
     """
     settings = load_config(config)
-    listed = catalogue(layout_of(settings, describe_tables(settings)))
+    if html is None:
+        listed = catalogue_of(settings, describe_tables(settings))
+    else:
+        require_writable(Path(html))
+        with open_histories(settings, progress=progress) as histories:
+            panel = Panel(histories, [parse_as_of(day) for day in as_of] or _some(usable_dates(histories)))
+            listed = panel.features
+            write_catalogue(panel.to_pandas(progress=progress), listed, Path(html), project=settings.project, lang=lang)
     columns = ["name", "source", "window", "unit", "dtype", "meaning", "phrase_en", "phrase_zh"]
     table = pd.DataFrame([{name: getattr(feature, name) for name in columns} for feature in listed], columns=columns)
     return table.astype({"window": "Int64"})
+
+
+def _some(dates: list[dt.date]) -> list[dt.date]:
+    if not dates:
+        raise ChurnmlError("no as-of date has a known outcome", "name dates with --as-of")
+    return sorted({dates[0], dates[len(dates) // 2], dates[-1]})

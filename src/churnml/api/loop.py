@@ -14,7 +14,7 @@ from churnml.api.histories import PathLike, simulate
 from churnml.api.models import ModelName, TrainReport, score, train
 from churnml.asof import DAY
 from churnml.campaigns.opening import Opened
-from churnml.columns import CUSTOMER_ID
+from churnml.columns import CHURN_PROBABILITY, CUSTOMER_ID
 from churnml.config import Config, load_config
 from churnml.population import at_risk
 from churnml.reporting import Proposal, Report, TrainedModel, write_report
@@ -44,6 +44,14 @@ class Demo:
     report: Path
     scores: Path
     told: Report
+
+    @property
+    def customer(self) -> str:
+        """Whom to look at first: who leads the list, or else the highest risk."""
+        campaign, scores = self.told.campaign, self.told.scores
+        if campaign is not None and (campaign.assignments["arm"] == "treated").any():
+            return str(campaign.assignments["customer_id"].iloc[0])
+        return str(scores.sort_values(CHURN_PROBABILITY, ascending=False)[CUSTOMER_ID].iloc[0])
 
 
 def demo(

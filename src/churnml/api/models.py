@@ -12,7 +12,7 @@ from typing import Any, Literal, overload
 
 import pandas as pd
 
-from churnml.api.histories import AsOf, Engine, PathLike, folder_for_spark, refuse_to_overwrite, refuse_unbuilt
+from churnml.api.histories import AsOf, Engine, PathLike, folder_for_spark, refuse_to_overwrite
 from churnml.asof import parse_as_of
 from churnml.columns import CUSTOMER_ID
 from churnml.config import Config, ConfigLike, load_config
@@ -27,7 +27,7 @@ from churnml.scoring.score import Model, score_panel
 from churnml.scoring.timeline import timeline
 from churnml.snapshots.panel import Panel
 from churnml.tables.histories import Histories, open_histories
-from churnml.tiering.spend import QUARTER
+from churnml.tiering.spend import SPEND
 from churnml.training import run
 from churnml.training.data import gather
 from churnml.wording import Language
@@ -132,7 +132,6 @@ def train(
         (what was trained is kept, and `resume` registers it).
     """
     settings = load_config(config)
-    refuse_unbuilt(settings)
     dates = [parse_as_of(as_of)] if isinstance(as_of, str | dt.date) else [parse_as_of(day) for day in as_of]
     require_recordable(settings)
     if resume:
@@ -253,7 +252,6 @@ def score(
         If there is no champion (the message says which gate refused), or nobody is at risk.
     """
     settings = load_config(config)
-    refuse_unbuilt(settings)
     if engine == "spark":
         day, folder = parse_as_of(as_of), folder_for_spark(out)
         return _score_on_spark(settings, day, folder, candidate=candidate, progress=progress)
@@ -277,7 +275,7 @@ def _score_on_spark(config: Config, as_of: dt.date, out: str, *, candidate: bool
     models = _models(config, candidate=candidate)
     with open_on_spark(config, progress=progress) as histories:
         _warn_of_silence(histories, as_of)
-        panel = SparkPanel(histories, [as_of], also=[QUARTER])
+        panel = SparkPanel(histories, [as_of], also=SPEND)
         frame, population = panel.frame_at(as_of)
         scored = write_on_spark(histories, frame, panel.schema, models, as_of, out)
     if not candidate and "://" not in out:
@@ -311,7 +309,6 @@ def explain(config: ConfigLike, customer: str, as_of: AsOf, *, candidate: bool =
         If the customer is not at risk at the date, or there is no champion.
     """
     settings = load_config(config)
-    refuse_unbuilt(settings)
     day = parse_as_of(as_of)
     models = _models(settings, candidate=candidate)
     with open_histories(settings) as histories:
@@ -377,7 +374,7 @@ def _scored(
     progress: bool = False,
 ) -> pd.DataFrame:
     _warn_of_silence(histories, as_of)
-    panel = Panel(histories, [as_of], also=[QUARTER]).to_pandas(progress=progress)
+    panel = Panel(histories, [as_of], also=SPEND).to_pandas(progress=progress)
     scores = score_panel(panel, histories.config, *models, only=customers, progress=progress)
     if customers and scores.empty:
         raise ChurnmlError(
@@ -390,8 +387,12 @@ def _scored(
 
 
 def _warn_of_silence(histories: Histories, as_of: dt.date) -> None:
-    """Warn of a date that lies so long after the last row that everyone seems to have fallen silent."""
+    """Warn of a date at which everyone seems to be silent: long after the last row, or before the first."""
     told = {table: moment for table in ("usage", "bills") if (moment := histories.last_event(table)) is not None}
+    begun = [report.first for table in told if (report := histories.reports[table]).first]
+    if begun and as_of <= min(begun).date():
+        first = f"the first row of {' and '.join(told)} is of {min(begun):%Y-%m-%d}"
+        warnings.warn(ChurnmlWarning(f"{first}: at {as_of} nothing is known of any customer's doing"), stacklevel=4)
     latest = max(told.values(), default=None)
     days = 0 if latest is None else (as_of - latest.date()).days
     if latest is not None and days > _SILENCE:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
+from churnml.campaigns import schema
 from churnml.campaigns.assignments import draw_up, means, summary_of
 from churnml.campaigns.eligibility import exclusions
 from churnml.campaigns.store import CampaignRecord, keep, require_new_name
@@ -35,6 +36,15 @@ class Opened:
 
     assignments: pd.DataFrame
     summary: dict[str, int | float]
+
+    @property
+    def explored(self) -> dict[str, int | float]:
+        """How many were drawn to explore, and what they and the others are expected to bring; empty without any."""
+        treated = self.assignments[self.assignments[schema.ARM] == schema.TREATED]
+        drawn = treated["reason"] == "explore"
+        profit = treated[schema.EXPECTED_PROFIT]
+        told = {"explored_profit": float(profit[drawn].sum()), "selected_profit": float(profit[~drawn].sum())}
+        return {"explored": int(drawn.sum()), **told} if drawn.any() else {}
 
 
 def open_campaign(

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from churnml.cli.campaigns import campaign
-from churnml.cli.histories import catalog, check, features, init, simulate
+from churnml.cli.histories import audit, catalog, check, features, init, simulate
 from churnml.cli.loop import demo
 from churnml.cli.models import explain, promote, rollback, score, train
 from churnml.errors import ChurnmlError, ChurnmlWarning
@@ -104,6 +104,6 @@ def churnml() -> None:
 
 
 for _command in (
-    demo, simulate, init, check, features, catalog, train, score, explain, promote, rollback, campaign,
+    demo, simulate, init, check, features, catalog, audit, train, score, explain, promote, rollback, campaign,
 ):  # fmt: skip
     churnml.add_command(_command)

@@ -39,8 +39,11 @@ def open_(config: str, as_of: str, lang: Language, as_json: bool, **arguments: A
 
     opened = campaigns.campaign_open(settings, as_of=day, **arguments, progress=True)
     text = say("opened", lang, **opened.summary, currency=settings.currency)
+    explored = opened.explored
+    if explored:
+        text += f"\n{say('opened_explored', lang, **explored, currency=settings.currency)}"
     if not opened.summary["treated"]:
-        text += f"\n{say('report_no_treated', lang)}"
+        text += f"\n{say('opened_control_only' if opened.summary['control'] else 'report_no_treated', lang)}"
     show(opened.summary, text, as_json=as_json)
 
 

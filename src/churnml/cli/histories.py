@@ -111,8 +111,33 @@ def features(lang: Language, as_json: bool, **arguments: Any) -> None:
 
 @click.command()
 @click.argument("config")
+@click.option("--as-of", "as_of", metavar="T", help="As-of date; by default the latest whose outcome is known.")
 @common
-def catalog(config: str, lang: Language, as_json: bool) -> None:
+def audit(config: str, as_of: str | None, lang: Language, as_json: bool) -> None:
+    """Look for features that see the future, and columns made from the outcome.
+
+    What is known at T or later is rewritten; no feature of T may move.
+
+    \b
+    Example: churnml audit operator/churnml.yaml --as-of 2024-03-01
+    """
+    settings = configured(config)
+    day = None if as_of is None else parse_as_of(as_of)
+    from churnml.api import histories as api
+
+    report = api.audit(settings, day, progress=True)
+    told = report.to_dict(lang)
+    lines = [say("audited" if report.passed else "audited_leaks", lang, features=report.features, as_of=report.as_of)]
+    lines += [f"  - {found['table']}.{found['column']}: {found['message']}" for found in told["findings"]]
+    show(told, "\n".join(lines), as_json=as_json)
+
+
+@click.command()
+@click.argument("config")
+@click.option("--html", help="A page to write, too: coverage, spread and stability of each feature.")
+@click.option("--as-of", "as_of", multiple=True, metavar="T", help="Dates of the page; repeatable.")
+@common
+def catalog(config: str, html: str | None, as_of: tuple[str, ...], lang: Language, as_json: bool) -> None:
     """Explain every feature that your tables give.
 
     Its source, window, unit and type, what it means, and what to call it in plain words.
@@ -124,5 +149,6 @@ def catalog(config: str, lang: Language, as_json: bool) -> None:
     from churnml.api import histories as api
     from churnml.printing import catalog_text
 
-    table = api.catalog(settings)
+    dates = [parse_as_of(day) for day in as_of]
+    table = api.catalog(settings, html=html, as_of=dates, lang=lang, progress=True)
     show(json.loads(table.to_json(orient="records")), catalog_text(table, lang), as_json=as_json)

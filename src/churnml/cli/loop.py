@@ -27,6 +27,7 @@ def demo(out: str, customers: int, seed: int, lang: Language, as_json: bool) -> 
     made = loop.demo(out, customers=customers, seed=seed, lang=lang, progress=True)
     files = {"config": made.config, "report": made.report, "scores": made.scores}
     campaign = say("demo_campaign", lang, **files) if made.told.campaign else ""
-    facts = {"campaign": campaign, "customer": made.told.scores["customer_id"].iloc[0], "as_of": made.told.as_of}
+    facts = {"campaign": campaign, "customer": made.customer, "as_of": made.told.as_of}
+    facts["candidate"] = "" if made.told.campaign else " --candidate"
     text = f"{summary_text(made.told, lang)}\n\n{say('demo_end', lang, **files, **facts)}"
     show({name: str(file) for name, file in files.items()}, text, as_json=as_json)

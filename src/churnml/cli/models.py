@@ -137,4 +137,5 @@ def rollback(config: str, lang: Language, as_json: bool, **arguments: Any) -> No
 
 def _show_change(change: dict[str, Any], lang: Language, *, as_json: bool) -> None:
     facts = {**change, "model": say(f"model_{change['model']}", lang), "previous": change["previous"] or "-"}
-    show(json.loads(json.dumps(change)), say("moved", lang, **facts), as_json=as_json)
+    key = "not_moved" if change["previous"] == change["version"] else "moved"
+    show(json.loads(json.dumps(change)), say(key, lang, **facts), as_json=as_json)

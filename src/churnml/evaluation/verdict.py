@@ -9,6 +9,12 @@ from typing import Any
 from churnml.errors import ChurnmlError
 from churnml.wording import Language, say
 
+# What is asked of each model; a verdict that leaves one out is none.
+GATES = {
+    "churn": ("out_of_time", "beats_recency", "not_worse_than", "level", "enough_churners", "no_leak"),
+    "value": ("out_of_time", "not_worse_than", "level", "no_leak"),
+}
+
 
 @dataclass(frozen=True)
 class Gate:
@@ -71,6 +77,11 @@ class Verdict:
     def refusing(self) -> list[Gate]:
         """The gates that do not let the model pass."""
         return [gate for gate in self.gates if not gate.passed]
+
+    @property
+    def missing(self) -> list[str]:
+        """The gates that are asked of the model today, and were not."""
+        return [name for name in GATES.get(self.model, ()) if name not in {gate.name for gate in self.gates}]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as what JSON knows."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from ibis import _, greatest, least
+from ibis import _
 
 from churnml.feature_extraction.declare import (
     MEAN,
@@ -15,7 +15,9 @@ from churnml.feature_extraction.declare import (
     Measure,
     day_of,
     each_period,
+    greatest,
     in_a_row,
+    least,
     mean,
     periods,
     share,
@@ -129,7 +131,7 @@ def _of_shock(money: str) -> Iterator[Feature]:
     yield feature(
         "bills_max_to_mean_365d",
         inputs={"highest": Measure("max", _.amount, window=90), **mean(_.amount, 365)},
-        formula=share(_.highest, MEAN),
+        formula=(MEAN > NOTHING).ifelse(_.highest / MEAN, None),
         window=365,
         unit="ratio",
         meaning="Highest bill of the last 90 days over the mean of the bills of the 365 days before the date; null"
@@ -143,7 +145,7 @@ def _of_shock(money: str) -> Iterator[Feature]:
         formula=(_.base > NOTHING).ifelse((_.recent.fill_null(0) / 90) / (_.base / 365), None),
         window=365,
         unit="ratio",
-        meaning="Billed a day in the last 90 days over that in the last 365; null where nothing was billed.",
+        meaning="Billed a day in the last 90 days over that in the last 365; null where the latter is not over 0.",
         phrase_en="bills of the last quarter against those of a year",
         phrase_zh="近90天账单与近一年日均之比",
     )
@@ -180,8 +182,8 @@ def _of_shock(money: str) -> Iterator[Feature]:
         formula=least(*months[:6]),
         window=180,
         unit=money,
-        meaning="Least that was billed in one of the six periods of 30 days before the date: so much or more was spent"
-        " six months in a row.",
+        meaning="Least that was billed in one of the six periods of 30 days before the date (0 without a bill): so much"
+        " or more was spent six months in a row.",
         phrase_en="least monthly spend of the last six months",
         phrase_zh="近六个月的最低月消费",
     )
@@ -210,7 +212,7 @@ def _of_payment() -> Iterator[Feature]:
             formula=MEAN,
             window=days,
             meaning=f"Mean of the whole days from the due day to the day of payment, of bills due in the {days} days"
-            " before the date that are known to be paid; negative before the due day.",
+            " before the date that are known to be paid, in full or in part; negative before the due day.",
             phrase_en=f"days from due day to payment, last {days} days",
             phrase_zh=f"近{days}天账单的平均付款延迟天数",
         )
@@ -221,7 +223,7 @@ def _of_payment() -> Iterator[Feature]:
         },
         formula=_.total_a / _.n_a - _.total_b / _.n_b,
         window=365,
-        meaning="Mean payment delay of the last 90 days less that of the last 365; null without a paid bill in either.",
+        meaning="Mean payment delay of the last 90 days less that of the last 365; null where the 90 have none.",
         phrase_en="bills are paid later than before by so many days",
         phrase_zh="付款延迟较近一年平均增加的天数",
     )

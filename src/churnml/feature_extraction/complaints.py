@@ -141,7 +141,8 @@ def _of_kinds(layout: Layout) -> Iterator[Feature]:
             dtype="int64",
             window=days,
             unit="complaints",
-            meaning=f"Complaints opened in the {days} days before the date within 14 x 24 hours after a bill.",
+            meaning=f"Complaints opened in the {days} days before the date whose customer was billed in the 14 x 24"
+            " hours before the opening.",
             phrase_en=f"complaints within two weeks of a bill in the last {days} days",
             phrase_zh=f"最近{days}天账单后两周内的投诉次数",
             theme="price",
@@ -153,7 +154,7 @@ def _of_kinds(layout: Layout) -> Iterator[Feature]:
             dtype="int64",
             window=days,
             unit="categories",
-            meaning=f"Different categories of the complaints opened in the {days} days before the date.",
+            meaning=f"Different categories (null is none) of the complaints opened in the {days} days before the date.",
             phrase_en=f"different things complained of in the last {days} days",
             phrase_zh=f"最近{days}天投诉的类别数",
         )
@@ -164,8 +165,9 @@ def _of_kinds(layout: Layout) -> Iterator[Feature]:
         window=365,
         unit="",
         frequent=10,
-        meaning="Category of the last complaint of the 365 days before the date; other where it is none of the ten that"
-        " are most frequent among all customers.",
+        meaning="Category of the last complaint of the 365 days before the date (of several at one instant, the first"
+        " in alphabetical order); other where it is none of the ten that most customers at risk have as theirs (of"
+        " equally frequent ones, the first in alphabetical order).",
         phrase_en="what the last complaint was about",
         phrase_zh="最近一次投诉的类别",
     )
@@ -200,7 +202,7 @@ def _of_handling() -> Iterator[Feature]:
         formula=MEAN,
         window=365,
         unit="share",
-        meaning="Share of the complaints promised to be resolved in the 365 days before the date that were, by then.",
+        meaning="Share of the complaints promised to be resolved in the 365 days before the date that were, in time.",
         phrase_en="share of complaints resolved when promised",
         phrase_zh="按承诺时间解决的投诉占比",
     )

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
+import ibis
 from ibis import _
+from ibis.common.deferred import deferrable
 
 from churnml.tables.schema import Dtype, Kind
 
@@ -119,8 +122,8 @@ class Pool:
 
     Attributes
     ----------
-    by : str
-        The feature whose value makes the groups; null is a group without a rate of its own, as are values not seen.
+    by : deferred
+        What makes the groups; null is a group without a rate of its own, as are values not seen.
     numerator, denominator : deferred
         Over the feature's inputs, as a formula is; null counts as 0.
     weight : float
@@ -129,7 +132,7 @@ class Pool:
         Over whom: the customers at risk at T, or all who were customers at some time of the 90 days before T.
     """
 
-    by: str
+    by: Deferred
     numerator: Deferred
     denominator: Deferred
     weight: float
@@ -255,6 +258,18 @@ def periods(measure: Measure, days: int, count: int) -> dict[str, Measure]:
 def each_period(count: int) -> list[Deferred]:
     """Return the values of `periods` for formulas; a period without rows is 0."""
     return [_[f"p{number}"].fill_null(0) for number in range(count)]
+
+
+@deferrable  # type: ignore[untyped-decorator]
+def greatest(first: Any, *others: Any) -> Any:
+    """Return the greatest of values that are not null."""
+    return getattr(first, "greatest", partial(ibis.greatest, first))(*others)
+
+
+@deferrable  # type: ignore[untyped-decorator]
+def least(first: Any, *others: Any) -> Any:
+    """Return the least of values that are not null."""
+    return getattr(first, "least", partial(ibis.least, first))(*others)
 
 
 def in_a_row(conditions: Sequence[Deferred]) -> Deferred:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,8 +14,15 @@ import ibis.expr.types as ir
 from churnml.asof import start_of
 from churnml.feature_extraction.declare import Feature
 from churnml.feature_extraction.engine import Contexts, extract, sums_of_groups
-from churnml.feature_extraction.frozen import SCHEMA, Frozen
+from churnml.feature_extraction.frozen import SCHEMA as FROZEN
+from churnml.feature_extraction.frozen import Frozen
 from churnml.tables.histories import Histories
+from churnml.tables.schema import SCHEMAS
+
+Compiled = tuple[str, str | None]  # SQL of the features, and of what is looked up of everyone
+
+_COMPILED: dict[str, Compiled] = {}  # by what it is made of: compiling takes seconds
+_MOST_COMPILED = 16
 
 
 @ibis.udf.scalar.builtin  # type: ignore[untyped-decorator]
@@ -37,7 +45,7 @@ class Embedded:
 
     def __init__(self, histories: Histories, features: Sequence[Feature], contexts: Contexts) -> None:
         self._histories, self._features, self._contexts = histories, list(features), contexts
-        self._compiled: tuple[str, str | None] | None = None
+        self._compiled: Compiled | None = None
 
     def at(self, as_of: dt.date, populations: Mapping[str, ir.Table]) -> tuple[str, Frozen]:
         """Return SQL of the features as of a date, good until the next call, and what was frozen.
@@ -63,16 +71,29 @@ class Embedded:
             for name, rows in populations.items()
         }
         if self._compiled is None:
-            self._compiled = self._compile(tables)
+            self._compiled = self._compile_once(tables)
         rows, sums = self._compiled
         frozen = Frozen.of(self._features, con.con.execute(sums).to_arrow_table()) if sums else Frozen({})
         con.create_table("frozen", frozen.to_arrow(), temp=True, overwrite=True)
         return rows, frozen
 
-    def _compile(self, tables: Mapping[str, ir.Table]) -> tuple[str, str | None]:
+    def _compile_once(self, tables: Mapping[str, ir.Table]) -> Compiled:
+        """Compile, or take what was compiled for the same declarations over tables of the same columns."""
+        histories = self._histories
+        schemas = [histories.con.table(f"{histories.prefix}_{name}").schema() for name in SCHEMAS]
+        facts = (self._features, self._contexts, histories.prefix, sorted(histories.versioned), schemas)
+        key = hashlib.sha256(repr((facts, [table.schema() for table in tables.values()])).encode()).hexdigest()
+        if key not in _COMPILED:
+            if len(_COMPILED) >= _MOST_COMPILED:
+                _COMPILED.pop(next(iter(_COMPILED)))
+            _COMPILED[key] = self._compile(tables)
+        histories.con.create_table("frozen", schema=ibis.schema(FROZEN), temp=True, overwrite=True)
+        return _COMPILED[key]
+
+    def _compile(self, tables: Mapping[str, ir.Table]) -> Compiled:
         con: Any = self._histories.con
         instant: Any = as_of_instant()
-        con.create_table("frozen", schema=ibis.schema(SCHEMA), temp=True, overwrite=True)
+        con.create_table("frozen", schema=ibis.schema(FROZEN), temp=True, overwrite=True)
         given = (self._features, self._contexts, instant)
         sums = sums_of_groups(self._histories, tables, *given)
         rows = extract(self._histories, tables["at_risk"], *given, con.table("frozen"))

@@ -23,8 +23,11 @@ from churnml.tables.schema import SCHEMAS
 # Distinct days are kept as the bits of an int64, so no interval that counts days may be longer than this.
 _DAY_BITS = 62
 
+# What looks further back than this, in a large table, is computed apart: the others then need not read so much.
+_FAR = 400
+
 Contexts = Mapping[str, tuple[RowContext, ...]]
-Group = tuple[str, str, str]  # table, time column, turn
+Group = tuple[str, str, str, bool]  # table, time column, turn, whether it looks far back
 Instant = Any  # an ibis timestamp: T, wall-clock
 
 
@@ -95,10 +98,16 @@ def sums_of_groups(
 
     Parameters
     ----------
-    histories, features, contexts, instant
-        As for `extract`; those features count that look something up.
+    histories : Known
+        The operator's tables.
     populations : mapping of ibis Table
         Customers, one row each, by the names that `Pool.everyone` has.
+    features : sequence of Feature
+        Those count that look something up.
+    contexts : mapping of tuple of RowContext
+        As for `extract`.
+    instant : ibis timestamp
+        T, wall-clock.
 
     Returns
     -------
@@ -153,8 +162,16 @@ class Wide:
 
     Parameters
     ----------
-    histories, population, features, contexts, instant
+    histories : Known
+        The operator's tables.
+    population : ibis Table
+        Customers, one row each.
+    features : sequence of Feature
+        What is to be made of the measures.
+    contexts : mapping of tuple of RowContext
         As for `extract`.
+    instant : ibis timestamp
+        T, wall-clock.
 
     Attributes
     ----------
@@ -176,7 +193,7 @@ class Wide:
                 rows = _with_context(histories, rows, context, instant)
             return rows
 
-        for (table, at, _), measures in _grouped(features).items():
+        for (table, at, *_), measures in grouped(features).items():
             named = {key: f"__m{len(self._names) + position}" for position, key in enumerate(measures)}
             self._names |= named
             parts += _parts(rows_of, table, at, {named[key]: measure for key, measure in measures.items()}, instant)
@@ -235,13 +252,14 @@ def key_of(feature: Feature, measure: Measure) -> str:
     return f"{source_of(feature, measure)} {measure!r}"
 
 
-def _grouped(features: Sequence[Feature]) -> dict[Group, dict[str, Measure]]:
-    """Collect the distinct measures of all features by table, the time column that they look at, and turn."""
+def grouped(features: Sequence[Feature]) -> dict[Group, dict[str, Measure]]:
+    """Collect the distinct measures of all features by what one pass over the rows of a table can compute."""
     groups: dict[Group, dict[str, Measure]] = {}
     for feature in features:
         for measure in feature.inputs.values():
             table = source_of(feature, measure)
-            group = (table, measure.at or SCHEMAS[table].event, repr(measure.turn))
+            far = SCHEMAS[table].large and (measure.window or 0) > _FAR
+            group = (table, measure.at or SCHEMAS[table].event, repr(measure.turn), far)
             groups.setdefault(group, {})[key_of(feature, measure)] = measure
     return groups
 
@@ -336,7 +354,7 @@ def _aggregated(rows: ir.Table, measure: Measure, where: ir.BooleanValue | None)
 
 def _merged(rows: ir.Table, at: str, measures: dict[str, Measure], instant: Instant) -> ir.Table:
     rows = _in_reach(rows, at, measures.values(), instant)
-    edges = _edges(measures.values())
+    edges = edges_of(measures.values())
     reached = [(rows[at] >= instant - ibis.interval(days=edge), number) for number, edge in enumerate(edges)]
     interval = ibis.cases(*reached, else_=len(edges)) if reached else ibis.literal(0)
     partials: dict[str, ir.Value] = {}
@@ -358,7 +376,7 @@ def _merged(rows: ir.Table, at: str, measures: dict[str, Measure], instant: Inst
     return stage.group_by(CUSTOMER_ID).agg(**merged)
 
 
-def _edges(measures: Iterable[Measure]) -> list[int]:
+def edges_of(measures: Iterable[Measure]) -> list[int]:
     """Return the ages in days that cut time into intervals, short enough to count days in where that is asked for."""
     measures = list(measures)
     edges = {edge for measure in measures for edge in (measure.window, measure.until) if edge}

@@ -10,13 +10,15 @@ from churnml.feature_extraction.declare import Deferred, Feature, Layout, Measur
 
 _LATELY = 90  # days
 _MINUTES, _CUSTOMERS = 10_000, 200  # of the whole, that go into each group
+_OF = {"region": "region", "plan": "plan (the last started, in force or not)"}
 
 
 def features(layout: Layout) -> Iterator[Feature]:
     """Declare the surroundings of a layout: by region and by plan, where there are such."""
     groups: list[tuple[str, Deferred, dict[str, Measure], tuple[str, str]]] = []
-    if "region" in layout.attributes:
-        groups.append(("region", _.region, {}, ("region", "地区")))
+    if layout.attributes.get("region") in ("text", "number"):
+        code = _.region if layout.attributes["region"] == "text" else _.region.cast("int64")
+        groups.append(("region", code, {}, ("region", "地区")))
     if layout.has("subscriptions"):
         last = {"plan": Measure("last", _.plan, source="subscriptions")}
         groups.append(("plan", _.plan, last, ("plan", "套餐")))
@@ -38,8 +40,8 @@ def _dropped(name: str, by: Deferred, inputs: dict[str, Measure], words: tuple[s
         pool=Pool(by, numerator=_.dropped * 100, denominator=_.minutes, weight=_MINUTES),
         window=30,
         unit="calls per 100 minutes",
-        meaning=f"Dropped calls per 100 voice minutes, in the 30 days before the date, of all customers at risk of the"
-        f" {name}, shrunk towards that of all by {_MINUTES:,} minutes.",
+        meaning="Dropped calls per 100 voice minutes, in the 30 days before the date, of all customers at risk of the"
+        f" {_OF[name]}, shrunk towards that of all by {_MINUTES:,} minutes.",
         phrase_en=f"dropped calls per 100 minutes in the {words[0]}",
         phrase_zh=f"所在{words[1]}每100分钟掉话次数",
         theme="network",
@@ -61,8 +63,8 @@ def _left(name: str, by: Deferred, inputs: dict[str, Measure], words: tuple[str,
         ),
         window=_LATELY,
         unit="share",
-        meaning=f"Share of the customers of the {name} (its last started) {_LATELY} days before the date who are known"
-        f" to have left by the date, shrunk towards that of all by {_CUSTOMERS} customers.",
+        meaning=f"Share of those who were customers {_LATELY} days before the date, of the {_OF[name]}, who are known"
+        f" to have left before the date, shrunk towards that of all by {_CUSTOMERS} customers.",
         phrase_en=f"share that left lately in the {words[0]}",
         phrase_zh=f"所在{words[1]}近期流失率",
         theme="profile",

@@ -72,7 +72,7 @@ def _of_column(column: str, layout: Layout) -> Iterator[Feature]:
         formula=(_.base > NOTHING).ifelse((_.recent.fill_null(0) / 30) / (_.base / 90), None),
         window=90,
         unit="ratio",
-        meaning=f"Daily {column} of the last 30 days over that of the last 90; null where there was none.",
+        meaning=f"Daily {column} of the last 30 days over that of the last 90; null where the latter is not over 0.",
         phrase_en=f"{english} a day, last month against last quarter",
         phrase_zh=f"{chinese}近30天日均与近90天日均之比",
     )
@@ -95,8 +95,8 @@ def _of_column(column: str, layout: Layout) -> Iterator[Feature]:
         formula=share(spread, mean),
         window=90,
         unit="ratio",
-        meaning=f"Standard deviation over mean of the sums of {column} in the three periods of 30 days before the date;"
-        " null where the mean is not over 0.",
+        meaning=f"Standard deviation (of the three, not of a sample) over mean of the sums of {column} in the three"
+        " periods of 30 days before the date; null where the mean is not over 0.",
         phrase_en=f"how much {english} vary from month to month",
         phrase_zh=f"{chinese}的月波动程度",
     )
@@ -117,7 +117,8 @@ def _of_times(column: str, measure: Measure, english: str, chinese: str) -> Iter
         f"usage_{column}_weekend_share_90d",
         inputs={"part": replace(whole, where=_WEEKEND), "whole": whole},
         formula=share(_.part, _.whole),
-        meaning=f"Share of {column} of the last 90 days that fell on a Saturday or Sunday; null where there was none.",
+        meaning=f"Share of {column} of the last 90 days that fell on a Saturday or Sunday; null where the whole is not"
+        " over 0.",
         phrase_en=f"share of {english} at weekends",
         phrase_zh=f"{chinese}的周末占比",
     )
@@ -129,8 +130,8 @@ def _of_times(column: str, measure: Measure, english: str, chinese: str) -> Iter
             "timed": Measure("count", where=_HAS_TIME, window=90),
         },
         formula=(_.timed.fill_null(0) > 0).ifelse(share(_.part, _.whole), None),
-        meaning=f"Share of {column} of the last 90 days from 22:00 to 6:00; null where there was none, or where every"
-        " row is of 0:00 (daily totals).",
+        meaning=f"Share of {column} of the last 90 days from 22:00 to 6:00; null where the whole is not over 0, or"
+        " every row is of 0:00 (daily totals).",
         phrase_en=f"share of {english} at night",
         phrase_zh=f"{chinese}的夜间占比",
     )
@@ -155,7 +156,8 @@ def _around(column: str, turn: Turn, name: str, words: tuple[str, str], feature:
         unit="ratio",
         meaning=f"Daily {column} in the {_TURN_DAYS} days (as far as they lie before the date) from the day of the last"
         f" {name.replace('_', ' ')} of the {turn.window} days before the date, over that of the {_TURN_DAYS} days"
-        f" before it; null where the day is less than {_TURN_ENOUGH} days ago, or there was none before it.",
+        f" before it; null where the day is less than {_TURN_ENOUGH} days ago, or what was before it is not over"
+        " 0.",
         phrase_en=f"{english} a day after {words[0]} against before",
         phrase_zh=f"{words[1]}后日均{chinese}与之前之比",
     )
@@ -229,7 +231,7 @@ def _of_mix(layout: Layout) -> Iterator[Feature]:
         ("data_mb", 1, "data_per_voice_minute", "MB per minute", "data for each voice minute", "流量与通话之比"),
         ("sms_count", 1, "sms_per_voice_minute", "ratio", "messages for each voice minute", "短信与通话之比"),
         ("roaming_minutes", 1, "roaming_share", "ratio", "roaming against all voice minutes", "漫游通话占比"),
-        ("dropped_calls", 100, "dropped_calls_per_100_minutes", "ratio", "dropped calls per 100 minutes", "每百分钟掉话数"),
+        ("dropped_calls", 100, "dropped_calls_per_100_minutes", "ratio", "dropped calls per 100 minutes", "掉话率"),
     )  # fmt: skip
     for column, times, name, unit, english, chinese in pairs:
         if {column, "voice_minutes"} <= set(layout.measures):
@@ -244,7 +246,7 @@ def _of_mix(layout: Layout) -> Iterator[Feature]:
                 window=90,
                 unit=unit,
                 meaning=f"{times if times != 1 else 'Sum'} {'x sum ' if times != 1 else ''}of {column} over the sum of"
-                " voice_minutes in the 90 days before the date; null without voice_minutes.",
+                " voice_minutes in the 90 days before the date; null where the latter is not over 0.",
                 phrase_en=english,
                 phrase_zh=chinese,
                 theme=_THEMES.get(column, "usage"),
@@ -253,7 +255,7 @@ def _of_mix(layout: Layout) -> Iterator[Feature]:
         yield Feature(
             "usage_roaming_days_90d",
             "usage",
-            {"value": Measure("days", day_of(_.used_at), where=_.roaming_minutes > 0, window=90)},
+            {"value": Measure("days", day_of(_.used_at), where=_.roaming_minutes > NOTHING, window=90)},
             empty=0,
             dtype="int64",
             window=90,

@@ -73,6 +73,8 @@ def read_handed(folder: Path) -> Handed:
     verdict = Verdict.from_dict(_json(folder / "verdict.json"))
     if verdict.model != folder.name:
         raise _damaged(folder / "verdict.json", f"is the verdict of {verdict.model}")
+    if verdict.missing:
+        raise _damaged(folder / "verdict.json", f"lacks the gates {', '.join(verdict.missing)}")
     if not any((folder / "model").rglob("*")):
         raise _damaged(folder / "model", "has no files")
     metrics = {name: value for name, value in _part(facts, "metrics", folder).items() if value is not None}

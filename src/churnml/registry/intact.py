@@ -51,10 +51,7 @@ def intact_folder(store: Store, version: ModelVersion, model: str, scratch: Path
     """
     source = f"{store.client.get_model_version_download_uri(version.name, version.version)}/data/model"
     folder = local_path(source)
-    if folder is None:
-        folder = _downloaded(store, source, scratch)
-    elif not folder.is_dir():
-        folder = _moved(store, folder)
+    folder = _downloaded(store, source, scratch) if folder is None else _beside(store, folder)
     if not folder.is_dir():
         raise _unusable(version, model, f"are missing ({folder} does not exist)")
     if digest(folder, version.tags.get(VERDICT_TAG, "")) != version.tags.get(DIGEST_TAG):
@@ -62,13 +59,14 @@ def intact_folder(store: Store, version: ModelVersion, model: str, scratch: Path
     return folder
 
 
-def _moved(store: Store, folder: Path) -> Path:
-    """Return where a file lies that was beside the store before both were moved."""
+def _beside(store: Store, folder: Path) -> Path:
+    """Return where a folder lies now that lay beside the store before both were moved or copied."""
     home = store.address.artifacts
     if home is None or home.name not in folder.parts:
         return folder
     last = len(folder.parts) - 1 - folder.parts[::-1].index(home.name)
-    return home.joinpath(*folder.parts[last + 1 :])
+    here = home.joinpath(*folder.parts[last + 1 :])
+    return here if here.is_dir() else folder
 
 
 def _downloaded(store: Store, source: str, scratch: Path) -> Path:

@@ -209,8 +209,18 @@ class _State:
 def _state(store: Store, name: str) -> _State:
     found = registered(store, name)
     tags = found.tags if found else {}
-    events = [json.loads(tags[key]) for key in sorted(tags) if key.startswith(_EVENT)]
+    events = [event for key in sorted(tags) if key.startswith(_EVENT) and (event := _event(tags[key]))]
     return _State(name, versions_of(store, name), champion_of(found), events)
+
+
+def _event(text: str) -> dict[str, Any] | None:
+    """Read an event of the history; what somebody else wrote there is none."""
+    try:
+        event = json.loads(text)
+    except ValueError:
+        return None
+    known = isinstance(event, dict) and {"version", "previous", "before"} <= event.keys()
+    return event if known and isinstance(event["before"], list) else None
 
 
 def _carried_out(store: Store, state: _State, asked: Promotion, before: list[int]) -> Promotion:
@@ -232,6 +242,15 @@ def _carried_out(store: Store, state: _State, asked: Promotion, before: list[int
             model=asked.model,
             version=asked.version,
             gates=[gate.name for gate in verdict.refusing],
+        )
+    if verdict.missing:
+        raise ChurnmlError(
+            f"version {asked.version} of the {asked.model} model was never asked what is asked today:"
+            f" {', '.join(verdict.missing)}",
+            "train again",
+            model=asked.model,
+            version=asked.version,
+            gates=verdict.missing,
         )
     with scratch_folder() as scratch:
         intact_folder(store, found, asked.model, scratch)

@@ -135,8 +135,10 @@ def _recorded(store: Store, config: Config, handed: Handed) -> Recorded:
         if version.tags.get("training_id") == handed.training_id:
             return Recorded(number, version.run_id or "")
     tags = _provenance(config, handed)
+    experiment = experiment_id(store, config.tracking.experiment)
+    _close_killed(store, experiment, handed)
     run = store.client.create_run(
-        experiment_id(store, config.tracking.experiment),
+        experiment,
         run_name=f"{handed.model} {tags['recorded_at']}",
         tags=tags | {"mlflow.user": user(), "mlflow.source.name": "churnml"},
     )
@@ -148,6 +150,14 @@ def _recorded(store: Store, config: Config, handed: Handed) -> Recorded:
         raise
     store.client.set_terminated(run.info.run_id)
     return _registered(store, name, model, run.info.run_id, tags)
+
+
+def _close_killed(store: Store, experiment: str, handed: Handed) -> None:
+    """End the runs of this training that a killed process left behind."""
+    asked = f"tags.training_id = '{handed.training_id}' and attributes.status = 'RUNNING'"
+    for run in store.client.search_runs([experiment], asked):
+        if run.info.run_name.startswith(f"{handed.model} "):
+            store.client.set_terminated(run.info.run_id, "KILLED")
 
 
 def _provenance(config: Config, handed: Handed) -> dict[str, str]:

@@ -129,10 +129,11 @@ def experiment_id(store: Store, name: str) -> str:
             experiment=name,
         )
     place, home = local_path(found.artifact_location), store.address.artifacts
-    if place and not store.address.is_server and place != home and not place.is_dir():
-        if home and home.is_dir() and home.name == place.name:  # the store was moved, and its artefacts with it
-            store.client.rename_experiment(found.experiment_id, f"{name} ({place})")
-            return experiment_id(store, name)
+    if place and home and place != home and place.name == home.name and (home.is_dir() or store.address.database):
+        # the store was moved or copied: artefacts lie beside it, and never in the folder of another
+        store.client.rename_experiment(found.experiment_id, f"{name} ({place})")
+        return experiment_id(store, name)
+    if place and home and place != home and not place.is_dir():
         raise ChurnmlError(
             f"the artefacts of the experiment {name} lie in {place}, which does not exist",
             "put the folder back, or name another tracking.experiment",

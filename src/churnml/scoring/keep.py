@@ -60,7 +60,7 @@ def kept_scores(config: Config, as_of: dt.date, versions: tuple[int, int | None]
         table = pq.read_table(_kept(config, as_of))
     except (OSError, pa.ArrowException):
         return None
-    in_memory = any(source.data is not None for source in config.tables.given().values())
+    in_memory = any(part.data is not None for table in config.tables.given().values() for part in table.parts)
     if in_memory or not table.num_rows or not table.schema.equals(SCHEMA):
         return None
     scores: pd.DataFrame = table.to_pandas(date_as_object=False)

@@ -134,8 +134,13 @@ def _sentence(saying: Mapping[str, Any], value: Any, lang: Language) -> str:
     if not isinstance(value, int | float | np.number):
         return say("reason_text", lang, **told, value=value)
     if saying["usual"] is None:
-        return say("reason_text", lang, **told, value=readable(float(value)))
-    return say("reason_number", lang, **told, value=readable(float(value)), usual=readable(float(saying["usual"])))
+        return say("reason_text", lang, **told, value=_number(float(value), saying))
+    value, usual = (_number(number, saying) for number in (float(value), float(saying["usual"])))
+    return say("reason_number", lang, **told, value=value, usual=usual)
+
+
+def _number(number: float, saying: Mapping[str, Any]) -> str:
+    return f"{readable(100 * number)} %" if saying["unit"] == "share" else readable(number)
 
 
 def _unit(saying: Mapping[str, Any]) -> str:

@@ -52,7 +52,7 @@ label:
   settle_days: {c.LABEL_SETTLE}                # departures are told up to two weeks late
 value: {{horizon_days: {c.VALUE_HORIZON}, margin_rate: {c.MARGIN_RATE}}}
 features: {{windows: [7, 30, 90, 180]}}
-training: {{first: {first}, last: {last}, every: 1mo}}   # as-of dates
+training: {{first: {first}, last: {last}, every: 2mo}}   # as-of dates
 tiers:
   primary: spend
   schemes:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+import hashlib
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,15 +17,16 @@ import pyarrow.parquet as pq
 
 from churnml.columns import AS_OF, CHURNED, CUSTOMER_ID, VALUE
 from churnml.errors import ChurnmlError
-from churnml.feature_extraction.catalogue import ROW_CONTEXT, catalogue, layout_of
+from churnml.feature_extraction.catalogue import ROW_CONTEXT, catalogue_of
 from churnml.feature_extraction.declare import Feature
 from churnml.feature_extraction.embedded import Embedded
 from churnml.feature_extraction.frozen import Frozen
-from churnml.files import atomic_file
+from churnml.files import atomic_file, require_writable, scratch_folder
 from churnml.labels import outcome
 from churnml.population import at_risk, customers_lately
 from churnml.progress import track
 from churnml.tables.histories import Histories
+from churnml.tables.unchanged import fingerprint
 
 _ARROW_TYPES = {
     "int64": pa.int64(),
@@ -30,6 +35,8 @@ _ARROW_TYPES = {
     "boolean": pa.bool_(),
     "timestamp": pa.timestamp("us"),
 }
+
+_FORGOTTEN = 7 * 86_400  # seconds, after which what a killed run kept is taken away
 
 
 class Panel:
@@ -62,7 +69,7 @@ class Panel:
         self.histories = histories
         self.dates = sorted(set(dates))
         self.labels = labels
-        self.features: list[Feature] = catalogue(layout_of(histories.config, histories.extras))
+        self.features: list[Feature] = catalogue_of(histories.config, histories.extras)
         names = {feature.name for feature in self.features}
         self._columns = [*self.features, *(feature for feature in also if feature.name not in names)]
         self._engine = self._ENGINE(histories, self._columns, ROW_CONTEXT)
@@ -93,13 +100,51 @@ class Panel:
             yield from self._at(as_of)
 
     def write(self, target: Path, *, progress: bool = False) -> int:
-        """Write the panel as one Parquet file that appears whole or not at all; return its number of rows."""
+        """Write the panel as one Parquet file that appears whole or not at all; return its number of rows.
+
+        Each date is kept as soon as it is done, until all are: a run that was killed goes on with the missing dates,
+        unless tables, configuration or features have changed since.
+        """
+        require_writable(target)
+        if len(self.dates) == 1:
+            return self._write(target, self.batches(progress=progress))
+        kept = self._kept_folder()
+        with scratch_folder() as scratch:
+            folder = kept or scratch
+            parts = [folder / f"{as_of}.parquet" for as_of in self.dates]
+            for as_of, part in zip(track(self.dates, "features", show=progress), parts, strict=True):
+                if not part.exists():
+                    self._write(part, self._at(as_of))
+            rows = self._write(target, (batch for part in parts for batch in pq.ParquetFile(part).iter_batches(50_000)))
+        if kept:
+            shutil.rmtree(kept)
+        return rows
+
+    def _write(self, target: Path, batches: Iterable[pa.RecordBatch]) -> int:
         rows = 0
         with atomic_file(target) as part, pq.ParquetWriter(part, self.schema, compression="zstd") as writer:
-            for batch in self.batches(progress=progress):
+            for batch in batches:
                 writer.write_batch(batch.cast(self.schema))
                 rows += batch.num_rows
         return rows
+
+    def _kept_folder(self) -> Path | None:
+        """Return where the dates that are done are kept; None where nobody could tell whether the tables change."""
+        config = self.histories.config
+        mark = fingerprint(config, list(config.tables.given()))
+        if mark is None:
+            return None
+        own = config.path(config.features.python).read_text("utf-8") if config.features.python else ""
+        facts = (mark, config.hash, own, str(self.schema), metadata.version("churnml"))
+        folder = config.state_folder / "panels" / hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for other in folder.parent.iterdir():
+                if time.time() - other.stat().st_mtime > _FORGOTTEN:
+                    shutil.rmtree(other, ignore_errors=True)
+        except OSError as error:
+            raise ChurnmlError(f"{folder} cannot be made ({error.strerror})", "mend state.folder") from error
+        return folder
 
     def to_pandas(self, *, progress: bool = False) -> pd.DataFrame:
         """Return the panel as a DataFrame, ``as_of`` as datetime64 at 00:00."""

@@ -9,11 +9,8 @@ import ibis.expr.types as ir
 
 from churnml.columns import CHURNED_AT, CUSTOMER_ID, KNOWN_AT, SIGNED_UP_AT
 from churnml.tables.known import known_from, latest_versions
-from churnml.tables.reading import RAW, Reading
+from churnml.tables.reading import RAW, REASON, Reading
 from churnml.tables.schema import Schema
-
-# The column that tells why a row is bad. A name with two underscores is no user's.
-REASON = "__reason__"
 
 DUPLICATE = "duplicate row"
 CONFLICT = "conflicting versions"
@@ -43,7 +40,9 @@ def with_own_reason(rows: ir.Table, schema: Schema, columns: list[Reading], now:
         The rows with ``reason``, null for a good row.
     """
     required = {column.name: column.kind for column in schema.columns if column.required}
-    branches: list[tuple[ir.BooleanValue, str]] = []
+    branches: list[tuple[ir.BooleanValue, str | ir.StringValue]] = []
+    if REASON in rows[RAW].type().names:
+        branches.append((rows[RAW][REASON].notnull(), rows[RAW][REASON]))
     for column in columns:
         value = rows[column.name]
         if column.unreadable:

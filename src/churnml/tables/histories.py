@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -22,10 +21,10 @@ from churnml.errors import ChurnmlError
 from churnml.files import atomic_file, scratch_folder
 from churnml.progress import track
 from churnml.tables import checks, known, unchanged
-from churnml.tables.checks import REASON
-from churnml.tables.reading import RAW, Reading, readings, renamed, typed
+from churnml.tables.merging import DISAGREEMENTS, merged
+from churnml.tables.reading import RAW, REASON, Reading, readings, renamed, typed
 from churnml.tables.schema import DTYPES, SCHEMAS, Kind, Schema
-from churnml.tables.sources import open_source, quoted, unreadable
+from churnml.tables.sources import open_source, quoted, readable
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,10 @@ class Histories:
         name, and ``segment``), with their kind; personal ones are left out.
     columns : dict of list
         All columns of each table, by our names.
+    prefix : str
+        Before the names of the tables of accepted rows in ``con``.
+    versioned : set of str
+        The tables in which a key occurs twice.
     """
 
     config: Config
@@ -74,7 +77,8 @@ class Histories:
     reports: dict[str, TableReport] = field(default_factory=dict)
     extras: dict[str, dict[str, Kind]] = field(default_factory=dict)
     columns: dict[str, list[str]] = field(default_factory=dict)
-    _versioned: set[str] = field(default_factory=set)
+    prefix: str = "accepted"
+    versioned: set[str] = field(default_factory=set)
 
     def has(self, table: str) -> bool:
         """Tell whether the operator has a table."""
@@ -82,24 +86,24 @@ class Histories:
 
     def known(self, table: str, instant: dt.datetime | ir.TimestampScalar) -> ir.Table:
         """Return the rows of a table as they were known at an instant (see `tables.known.known_at`)."""
-        return known.known_at(self._accepted(table), SCHEMAS[table], instant, has_versions=table in self._versioned)
+        return known.known_at(self._accepted(table), SCHEMAS[table], instant, has_versions=table in self.versioned)
 
     def newest(self, table: str) -> ir.Table:
         """Return the newest version of every row of a table, whenever it became known."""
         rows = self._accepted(table)
-        return known.latest_versions(rows, SCHEMAS[table]) if table in self._versioned else rows
+        return known.latest_versions(rows, SCHEMAS[table]) if table in self.versioned else rows
 
     def last_event(self, table: str) -> dt.datetime | None:
         """Return the latest event time of a table by its newest versions; None where there is no row."""
         if not self.has(table):
             return None
-        if table not in self._versioned:
+        if table not in self.versioned:
             return self.reports[table].last
         latest: dt.datetime | None = self.scalar(self.newest(table)[SCHEMAS[table].event].max())
         return latest
 
     def _accepted(self, table: str) -> ir.Table:
-        return self.table(f"accepted_{table}")
+        return self.table(f"{self.prefix}_{table}")
 
     # What follows is all that the engine which holds the rows has to do with them; Spark has its own
     # (`tables.spark.SparkHistories`).
@@ -138,7 +142,7 @@ class Histories:
 
     def readable(self, table: str, source: Table) -> AbstractContextManager[None]:
         """Turn what the engine says of a source into an error that names the table."""
-        return _readable(table, source)
+        return readable(table, source)
 
     def quarantine(self, table: str, checked: ir.Table) -> None:
         """Write the bad ones among checked rows."""
@@ -207,8 +211,8 @@ def describe_tables(config: Config) -> dict[str, dict[str, Kind]]:
     """
     with _connected(config) as histories:
         for name, source in config.tables.given().items():
-            with _readable(name, source):
-                _read(histories, SCHEMAS[name], source)
+            with readable(name, source):
+                _read(histories, SCHEMAS[name], source, rows=False)
         return histories.extras
 
 
@@ -250,21 +254,27 @@ def refuse_too_many_bad(reports: dict[str, TableReport], config: Config) -> None
             )
 
 
-def _read(histories: Histories, schema: Schema, source: Table) -> tuple[list[Reading], bool]:
+def _read(histories: Histories, schema: Schema, source: Table, *, rows: bool = True) -> tuple[list[Reading], bool]:
     """Make the typed view of a table; return how its columns are read, and whether the user's table has the key."""
     con, config = histories.con, histories.config
-    relation, untyped = open_source(con.con, schema.name, source, config.folder)
+    if source.sources or source.identities:
+        relation, untyped = merged(con.con, schema, source, config.folder, timezone=config.timezone, rows=rows)
+        source = source.model_copy(update={"columns": {}})  # they have our names already
+    else:
+        relation, untyped = open_source(con.con, schema.name, source, config.folder, rows=rows)
     query, types = renamed(con.con, schema, source, relation)
     columns = readings(con.con, schema, query, types, timezone=config.timezone, untyped=untyped)
     con.raw_sql(f"CREATE TEMP VIEW {quoted('typed_' + schema.name)} AS {typed(query, columns)}")
     histories.extras[schema.name] = describing(schema, columns, config)
-    histories.columns[schema.name] = list(types)
+    histories.columns[schema.name] = [name for name in types if name != REASON]
     return columns, set(schema.key) <= types.keys()
 
 
 def _open(histories: Histories, schema: Schema, source: Table) -> None:
     with histories.readable(schema.name, source):
         columns, keyed = histories.read(schema, source)
+        if schema.name == "customers" and source.sources:
+            _keep_disagreements(histories)
         rows = histories.table(f"typed_{schema.name}")
         rows = checks.with_own_reason(rows, schema, columns, histories.config.now())
         if schema.large and not keyed:
@@ -282,19 +292,6 @@ def _open(histories: Histories, schema: Schema, source: Table) -> None:
             rows=report.rows,
             reasons=report.reasons,
         )
-
-
-@contextmanager
-def _readable(table: str, source: Table) -> Iterator[None]:
-    """Turn what DuckDB says of a source into an error that names the table."""
-    try:
-        yield
-    except duckdb.OutOfMemoryException:
-        raise
-    except duckdb.Error as error:
-        if "Could not write" in str(error):  # what does not fit into memory is written to the disk
-            raise
-        raise unreadable(table, source, error) from error
 
 
 def describing(schema: Schema, columns: list[Reading], config: Config) -> dict[str, Kind]:
@@ -327,7 +324,7 @@ def _accept_copied(
     accepted = checked.filter(checked[REASON].isnull()).select([column.name for column in columns])
     accepted = histories.keep(f"accepted_{schema.name}", accepted, out_of=f"checked_{schema.name}")
     if keyed and _has_versions(histories, accepted, schema):
-        histories._versioned.add(schema.name)
+        histories.versioned.add(schema.name)
 
 
 def _accept_in_place(histories: Histories, schema: Schema, columns: list[Reading], rows: ir.Table) -> None:
@@ -395,17 +392,33 @@ def quarantine_of(config: Config, table: str) -> Path:
     return config.state_folder / "quarantine" / f"{table}.parquet"
 
 
-def _quarantine(con: Any, target: Path, checked: ir.Table) -> None:
+def _keep_disagreements(histories: Histories) -> None:
+    """Write what the sources of ``customers`` disagree about to ``conflicts/customers.parquet`` in the state folder."""
+    target = _folder_made(histories.config.state_folder / "conflicts") / "customers.parquet"
+    _write(target, histories.con.con.execute(f"SELECT * FROM {DISAGREEMENTS} ORDER BY ALL").to_arrow_reader())
+
+
+def _folder_made(folder: Path) -> Path:
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ChurnmlError(f"{target.parent} cannot be made ({error.strerror})", "mend state.folder") from error
+        raise ChurnmlError(f"{folder} cannot be made ({error.strerror})", "mend state.folder") from error
+    return folder
+
+
+def _quarantine(con: Any, target: Path, checked: ir.Table) -> None:
+    _folder_made(target.parent)
     bad = con.compile(checked.filter(checked[REASON].notnull()).select(REASON, RAW))
-    fields = {name: "their_reason" if name == "reason" else name for name in checked[RAW].type().names}
+    fields = {
+        name: "their_reason" if name == "reason" else name for name in checked[RAW].type().names if name != REASON
+    }
     raw = ", ".join(f"{RAW}.{quoted(name)} AS {quoted(shown)}" for name, shown in fields.items())
-    rows = con.con.execute(f"SELECT {REASON} AS reason, {raw} FROM ({bad})").to_arrow_reader()
     if target.is_dir():  # Spark writes folders
         shutil.rmtree(target)
+    _write(target, con.con.execute(f"SELECT {REASON} AS reason, {raw} FROM ({bad})").to_arrow_reader())
+
+
+def _write(target: Path, rows: pa.RecordBatchReader) -> None:
     with atomic_file(target) as part, pq.ParquetWriter(part, rows.schema, compression="zstd") as writer:
         for batch in rows:
             writer.write_batch(batch)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from churnml.config import Table
+from churnml.config import Source
 from churnml.errors import ChurnmlError
 from churnml.tables.schema import Kind, Schema
 from churnml.tables.sources import quoted, text_literal
@@ -23,6 +23,10 @@ _DATE = r"^\s*\d{4}-\d{2}-\d{2}"
 
 # The row as it came, beside its typed values.
 RAW = "__raw__"
+
+# The column that tells why a row is bad; in a row as it came, why it is bad before it was read. A name with two
+# underscores is no user's.
+REASON = "__reason__"
 
 # What pandas writes into a Parquet file for the index of a frame.
 _PANDAS_INDEX = r"__index_level_\d+__"
@@ -66,7 +70,9 @@ class Reading:
     extra: bool = False
 
 
-def renamed(con: duckdb.DuckDBPyConnection, schema: Schema, source: Table, relation: str) -> tuple[str, dict[str, str]]:
+def renamed(
+    con: duckdb.DuckDBPyConnection, schema: Schema, source: Source, relation: str
+) -> tuple[str, dict[str, str]]:
     """Give the columns of a relation our names.
 
     Parameters
@@ -75,7 +81,7 @@ def renamed(con: duckdb.DuckDBPyConnection, schema: Schema, source: Table, relat
         Where the relation lives.
     schema : Schema
         The table.
-    source : Table
+    source : Source
         Its configuration, with the map from our names to the user's.
     relation : str
         What can stand after FROM.
@@ -99,14 +105,14 @@ def renamed(con: duckdb.DuckDBPyConnection, schema: Schema, source: Table, relat
     return f"SELECT {chosen} FROM {relation}", {ours: theirs[given] for ours, given in mapped.items()}
 
 
-def mapped_names(schema: Schema, source: Table, theirs: list[str]) -> dict[str, str]:
+def mapped_names(schema: Schema, source: Source, theirs: list[str]) -> dict[str, str]:
     """Return the user's name of each column, by our name.
 
     Parameters
     ----------
     schema : Schema
         The table.
-    source : Table
+    source : Source
         Its configuration, with the map from our names to the user's.
     theirs : list of str
         The columns that the source has.
@@ -198,7 +204,7 @@ def readings(
         else Reading(column.name, column.kind, f"CAST(NULL AS {_sql_type(column.kind)})")
         for column in schema.columns
     ]
-    further = {name: _kind_of(types[name]) for name in types if schema.column(name) is None}
+    further = {name: _kind_of(types[name]) for name in types if schema.column(name) is None and name != REASON}
     if untyped:
         further |= _kinds_of_text(con, schema, query, [name for name, kind in further.items() if kind == "text"])
     return named + [

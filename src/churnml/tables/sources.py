@@ -42,7 +42,9 @@ def text_literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def open_source(con: duckdb.DuckDBPyConnection, table: str, source: Table, folder: Path) -> tuple[str, bool]:
+def open_source(
+    con: duckdb.DuckDBPyConnection, table: str, source: Source, folder: Path, *, rows: bool = True
+) -> tuple[str, bool]:
     """Make the rows of a source readable in DuckDB.
 
     Parameters
@@ -51,10 +53,12 @@ def open_source(con: duckdb.DuckDBPyConnection, table: str, source: Table, folde
         The connection that the relation is made in.
     table : str
         Our name of the table.
-    source : Table
+    source : Source
         What the configuration says of it.
     folder : Path
         What relative paths are relative to.
+    rows : bool
+        False where columns and types are enough: a database is then not asked for its rows.
 
     Returns
     -------
@@ -69,16 +73,10 @@ def open_source(con: duckdb.DuckDBPyConnection, table: str, source: Table, folde
         If the source is missing, corrupt or not one that can be read.
     """
     try:
-        if source.sources or source.identities or source.wins:
-            raise ChurnmlError(
-                f"tables.{table}: a table from several systems cannot be read yet",
-                "give one source",
-                table=table,
-            )
         if source.url is not None:
-            raise ChurnmlError(
-                f"tables.{table}: url is not read yet", "give a file, or a sql: query over files", table=table
-            )
+            from churnml.tables.postgres import read_postgres  # takes time to load, and most have no database
+
+            return read_postgres(con, table, source, rows=rows), False
         if source.path is None and source.data is None and source.sql is None:
             raise ChurnmlError(
                 f"tables.{table}: {source.table} is a table of Spark, which DuckDB cannot read",
@@ -94,12 +92,25 @@ def open_source(con: duckdb.DuckDBPyConnection, table: str, source: Table, folde
         raise unreadable(table, source, error) from error
 
 
+@contextlib.contextmanager
+def readable(table: str, source: Source) -> Iterator[None]:
+    """Raise what DuckDB says of a source as a ChurnmlError that names it; full memory or disk is not its fault."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        if "Could not write" in str(error):  # what does not fit into memory is written to the disk
+            raise
+        raise unreadable(table, source, error) from error
+
+
 def unreadable(table: str, source: Source, error: Exception) -> ChurnmlError:
     """Return the error of a source that cannot be read, with what is wrong but without the data of any row."""
     lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
     lines = [re.sub(r"string '.*'", "a text", line) for line in lines]  # it may be a person's
     told = [line for line in lines[1:] if re.match("Expected Number of Columns|Invalid unicode", line)]
-    where = source.path or ("its sql" if source.sql else "its data")
+    where = source.path or ("its sql" if source.sql else "its database" if source.url else "its data")
     return ChurnmlError(
         f"table {table}: {where} cannot be read ({', '.join([lines[0], *told])})",
         "mend or replace it",
@@ -152,6 +163,8 @@ def files_of(table: str, source: Source, folder: Path) -> list[Path]:
     ChurnmlError
         If there is none.
     """
+    if "://" in str(source.path):  # not shown: it may hold a password
+        raise ChurnmlError(f"table {table}: its path is an address", "a database is given as url:", table=table)
     path = folder / str(source.path)
     if path.is_dir():
         path = path / "**" / "*.parquet"
@@ -165,6 +178,12 @@ def files_of(table: str, source: Source, folder: Path) -> list[Path]:
             f"table {table}: there is no file {path}", f"mend tables.{table}", table=table, file=str(path)
         )
     return found
+
+
+def all_files_of(table: str, source: Table, folder: Path) -> list[Path]:
+    """Return every file that a table is read from, that of its identities among them (see `files_of`)."""
+    parts = [*source.parts, *([Source(path=source.identities.path)] if source.identities else [])]
+    return [file for part in parts if part.path is not None for file in files_of(table, part, folder)]
 
 
 def _files(con: duckdb.DuckDBPyConnection, table: str, source: Source, folder: Path) -> tuple[str, bool]:

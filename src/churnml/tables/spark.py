@@ -25,9 +25,8 @@ import pyarrow.parquet as pq
 
 from churnml.config import Config, Table
 from churnml.errors import ChurnmlError
-from churnml.tables.checks import REASON
 from churnml.tables.histories import Histories, describing, open_tables, quarantine_of, refuse_too_many_bad
-from churnml.tables.reading import RAW, Reading, mapped_names
+from churnml.tables.reading import RAW, REASON, Reading, mapped_names
 from churnml.tables.schema import Kind, Schema
 from churnml.tables.sources import arrow_of, unreadable
 from churnml.tables.spark_dialect import spark_dialect
@@ -60,7 +59,7 @@ class SparkHistories(Histories):
     session: Any = None
     settings: Mapping[str, str | None] = field(default_factory=dict)
     _bytes: int = 0
-    _prefix: str = field(default_factory=lambda: f"churnml_{uuid.uuid4().hex[:8]}_")
+    _own: str = field(default_factory=lambda: f"churnml_{uuid.uuid4().hex[:8]}_")
     _kept: dict[str, Any] = field(default_factory=dict)
     _views: set[str] = field(default_factory=set)
 
@@ -70,7 +69,7 @@ class SparkHistories(Histories):
 
     def name(self, name: str) -> str:
         """Return what a table or view of ours is called, beside the user's own."""
-        return self._prefix + name
+        return self._own + name
 
     def table(self, name: str) -> ir.Table:
         """Return a table or view that was made here."""
@@ -147,11 +146,16 @@ class SparkHistories(Histories):
             return self.session.createDataFrame(data)
         if source.data is not None and hasattr(source.data, "createOrReplaceTempView"):
             return source.data
-        if source.path is not None and not source.path.lower().endswith(_OTHER_FILES) and source.table is None:
+        if (
+            source.path
+            and not source.identities
+            and not source.path.lower().endswith(_OTHER_FILES)
+            and source.table is None
+        ):
             path = source.path if "://" in source.path else str(self.config.path(source.path))
             several = not path.endswith(".parquet") or Path(path).is_dir() or "*" in path
             return self.session.read.option("mergeSchema", str(several)).parquet(path)
-        if source.table is not None and source.path is None and source.url is None:
+        if source.table and not (source.path or source.url or source.identities):
             return self.session.table(source.table)
         raise ChurnmlError(
             f"tables.{table}: Spark reads its own tables and views (table:), DataFrames and Parquet (path:)",

@@ -10,7 +10,7 @@ from typing import Any
 
 from churnml.config import Config
 from churnml.files import atomic_file
-from churnml.tables.sources import files_of
+from churnml.tables.sources import all_files_of
 
 _MEMORY = "unchanged.json"
 
@@ -34,9 +34,9 @@ def fingerprint(config: Config, tables: Sequence[str]) -> str | None:
     facts: list[Any] = [metadata.version("churnml"), config.timezone]
     for name in tables:
         source = config.tables.given()[name]
-        if source.path is None or "://" in source.path:
+        if any(part.path is None or "://" in part.path for part in source.parts):
             return None
-        found = [(str(file), file.stat()) for file in files_of(name, source, config.folder)]
+        found = [(str(file), file.stat()) for file in all_files_of(name, source, config.folder)]
         # a copy may keep the content's time of change, but not the inode's
         files = [(path, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for path, stat in found]
         facts.append((name, source.model_dump(mode="json", exclude={"data"}), files))

@@ -17,7 +17,8 @@ from churnml.feature_extraction.engine import extract
 from churnml.population import at_risk
 from churnml.tables.histories import Histories
 
-QUARTER = billed(90)  # what monthly spend is made of, whatever the configured windows
+QUARTER, YEAR = billed(90), billed(365)  # what monthly spend, and last year's, is made of, whatever the windows
+SPEND = (QUARTER, YEAR)
 
 
 def monthly_spend(rows: pd.DataFrame) -> pd.Series[Any]:

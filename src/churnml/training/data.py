@@ -11,15 +11,15 @@ import pandas as pd
 
 from churnml.columns import AS_OF, CHURNED, PANEL_KEYS, VALUE
 from churnml.errors import ChurnmlError
-from churnml.feature_extraction.bills import billed
 from churnml.feature_extraction.declare import Feature
 from churnml.models.columns_of import steady
+from churnml.snapshots.audit import moving_features
 from churnml.snapshots.leaks import leaking_columns
 from churnml.snapshots.panel import Panel
 from churnml.tables.histories import Histories
+from churnml.tiering.spend import SPEND, YEAR
 from churnml.training.dates import Schedule, churn_schedule, value_schedule
 
-YEAR = billed(365)
 _UNHASHED_BITS = 30
 
 
@@ -96,9 +96,11 @@ def gather(histories: Histories, given: Sequence[dt.date] = (), *, progress: boo
     """
     churn = churn_schedule(histories, given)
     value = value_schedule(histories, churn)
-    panel = Panel(histories, churn.known, labels=True, also=[YEAR])
+    panel = Panel(histories, churn.known, labels=True, also=SPEND)
     frame = panel.to_pandas(progress=progress)
     found = leaking_columns(frame[frame[AS_OF] == frame[AS_OF].max()], panel.features, churn.known[-1])
+    if histories.config.features.python is not None:  # ours are held by tests
+        found += moving_features(histories, churn.known[-1])
     data = TrainingData(frame, panel.features, churn, value, [finding.column or "" for finding in found])
     for role, dates in (("train", churn.train), ("test", churn.test)):
         _refuse_one_class(data.churn_rows(dates)[CHURNED], role, dates)

@@ -119,7 +119,8 @@ def _too_short(
     label = histories.config.label
     what = f"lead {label.lead_days} + horizon {label.horizon_days}" if model == "churn" else "value.horizon_days"
     shorter = "label.horizon_days" if model == "churn" else "value.horizon_days"
-    dates = f"the outcome of {known[0]} to {known[-1]} is known" if known else "the outcome of no date is known"
+    span = f"{known[0]} to {known[-1]}" if len(known) > 1 else f"{known[0]} alone" if known else "no date"
+    dates = f"the outcome of {span} is known"
     missing = max(missing, 1)
     return ChurnmlError(
         f"the histories cannot hold train dates, the gap of {outcome_days} days ({what}) and a test date of the"

@@ -20,7 +20,8 @@ from churnml.models.baselines import last_years_spend, logistic_regression, rece
 from churnml.models.bundle import Bundle, Estimator
 from churnml.models.churn import ChurnClassifier
 from churnml.models.value import ValueRegressor
-from churnml.training.data import YEAR, TrainingData
+from churnml.tiering.spend import YEAR
+from churnml.training.data import TrainingData
 from churnml.training.dates import Schedule
 from churnml.training.gates import Evidence, churn_verdict, value_verdict
 

@@ -1,0 +1,348 @@
+"""The online engine: declarations compiled to numpy, for one customer's histories within a request."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from churnml.asof import start_of
+from churnml.feature_extraction.codegen import DAY_US, RowSource, ScalarSource, compiled
+from churnml.feature_extraction.declare import Feature, Measure, RowContext, Turn
+from churnml.feature_extraction.engine import Contexts, grouped, key_of
+from churnml.feature_extraction.frozen import OTHER, Frozen
+from churnml.feature_extraction.tracing import Columns, Graph
+from churnml.tables.schema import SCHEMAS, Kind
+
+Array = np.ndarray[Any, Any]
+Rows = Mapping[str, Array]
+
+_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - wall-clock time has no zone
+_FOLDS: dict[str, tuple[Any, float]] = {
+    "sum": (np.add, 0.0), "max": (np.maximum, -np.inf), "min": (np.minimum, np.inf),
+}  # fmt: skip
+
+
+def microseconds_of(moment: dt.datetime) -> float:
+    """Return a naive time as microseconds since 1970, exact from 1685 to 2255."""
+    return (moment - _EPOCH) / dt.timedelta(microseconds=1)
+
+
+Span = tuple[int | None, int, bool]  # window, until, after
+
+
+@dataclass
+class _Group:
+    """Measures of one table, time column and turn.
+
+    Attributes
+    ----------
+    folds : dict of list of int
+        By how they are folded: the arrays of rows, by their places.
+    readings : dict of tuple
+        By measure: how, place among the folds (or arrays, for what is not folded), place of its count, number of its
+        window.
+    spans : list of tuple
+        The windows.
+    """
+
+    table: str
+    at: str
+    turn: Turn | None
+    turned: int | None = None
+    folds: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in _FOLDS})
+    readings: dict[str, tuple[str, int, int, int]] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)
+
+    @cached_property
+    def edges(self) -> Array:
+        """The ages at which the windows begin and end, one after another."""
+        return np.array([edge for span in self.spans for edge in _edges(span)])
+
+    def span(self, measure: Measure) -> int:
+        """Return the number of a measure's window."""
+        span = (measure.window, measure.until, measure.after)
+        if span not in self.spans:
+            self.spans.append(span)
+        return self.spans.index(span)
+
+
+class Online:
+    """Features of one customer.
+
+    Parameters
+    ----------
+    features : sequence of Feature
+        What to compute.
+    contexts : mapping of tuple of RowContext
+        Columns that rows of a table get from other rows, by table.
+    kinds : mapping of mapping of str
+        The columns of every table that a declaration may use, with what they hold.
+
+    Raises
+    ------
+    ChurnmlError
+        If a declaration uses a column that is not there, or a word that this engine does not know.
+    """
+
+    def __init__(
+        self, features: Sequence[Feature], contexts: Contexts, kinds: Mapping[str, Mapping[str, Kind]]
+    ) -> None:
+        self._features = list(features)
+        self._graph = Graph()
+        groups = grouped(self._features)
+        tables = {table for table, *_ in groups} | {
+            measure.turn.source for found in groups.values() for measure in found.values() if measure.turn
+        }
+        self._contexts = {table: contexts.get(table, ()) for table in tables}
+        self._kinds = {table: dict(found) for table, found in kinds.items()}
+        for table, made in self._contexts.items():
+            self._kinds[table] |= {context.name: _kind_of(context, kinds[table]) for context in made}
+        self._sources = {table: RowSource() for table in tables}
+        self._arrays: dict[str, list[str]] = {table: [] for table in tables}
+        self._groups = [self._group(table, at, found) for (table, at, *_), found in groups.items()]
+        self._rows = {
+            table: compiled(f"rows_of_{table}", "c, zeros, ones", source, f"[{', '.join(self._arrays[table])}]")
+            for table, source in self._sources.items()
+        }
+        self._formulas = self._compiled_formulas()
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables whose rows are needed."""
+        others = {context.source for made in self._contexts.values() for context in made if context.source}
+        return sorted({*self._contexts, *others})
+
+    def at(
+        self, customer: Mapping[str, Any], tables: Mapping[str, Rows], as_of: dt.date, frozen: Frozen
+    ) -> dict[str, Any]:
+        """Compute the features of one customer as of a date.
+
+        Parameters
+        ----------
+        customer : mapping
+            The customer's columns: times in microseconds since 1970, null as None.
+        tables : mapping of mapping of array
+            Rows as known at T: numbers, times and booleans as float64 (nan for null), texts as objects.
+        as_of : datetime.date
+            T.
+        frozen : Frozen
+            What is looked up of everyone, as of T or the last date before.
+
+        Returns
+        -------
+        dict
+            The features by name, null as None.
+        """
+        instant = microseconds_of(start_of(as_of))
+        columns: dict[str, dict[str, Array]] = {}
+        arrays: dict[str, list[Array]] = {}
+        for table, made in self._contexts.items():
+            columns[table] = rows = dict(tables[table])
+            for context in made:
+                rows[context.name] = _context(context, rows, tables[context.source] if context.source else rows)
+            count = len(rows[SCHEMAS[table].event])
+            arrays[table] = self._rows[table](rows, np.zeros(count, bool), np.ones(count, bool))
+        found: dict[str, Any] = {}
+        for group in self._groups:
+            found |= _measured(group, columns, arrays, instant)
+        values = self._formulas(found, customer, int(instant // DAY_US))
+        return {
+            feature.name: _finished(feature, value, frozen)
+            for feature, value in zip(self._features, values, strict=True)
+        }
+
+    def _array(self, table: str, expression: str) -> int:
+        arrays = self._arrays[table]
+        if expression not in arrays:
+            arrays.append(expression)
+        return arrays.index(expression)
+
+    def _group(self, table: str, at: str, measures: Mapping[str, Measure]) -> _Group:
+        group = _Group(table, at, next(iter(measures.values())).turn)
+        if group.turn and group.turn.where is not None:
+            source = self._sources[group.turn.source]
+            where = group.turn.where.resolve(Columns(self._graph, group.turn.source, self._kinds[group.turn.source]))
+            group.turned = self._array(group.turn.source, source.truth(where))
+        for key, measure in measures.items():
+            group.readings[key] = self._reading(group, measure)
+        return group
+
+    def _reading(self, group: _Group, measure: Measure) -> tuple[str, int, int, int]:
+        source, rows = self._sources[group.table], Columns(self._graph, group.table, self._kinds[group.table])
+        value = None if measure.value is None else measure.value.resolve(rows)
+        wheres = [] if measure.where is None else [source.truth(measure.where.resolve(rows))]
+        span = group.span(measure)
+        if measure.how == "last":
+            chosen = self._array(group.table, wheres[0] if wheres else "ones")
+            return "last", self._array(group.table, source.value(value)), chosen, span
+        null = None if value is None else source.null(value)
+        conditions = " & ".join([*wheres, *([f"~{null}"] if null else [])]) or "ones"
+        chosen = self._array(group.table, source.named(("chosen", conditions), conditions))
+        if measure.how in ("days", "distinct"):
+            return measure.how, self._array(group.table, source.value(value)), chosen, span
+        count = self._fold(group, "sum", source.named(("count", conditions), f"({conditions}) * 1.0"))
+        if value is None or measure.how == "count":
+            return "count", count, count, span
+        filled = f"where({conditions}, {source.value(value)}, {_FOLDS[measure.how][1]})"
+        return measure.how, self._fold(group, measure.how, source.named(("filled", filled), filled)), count, span
+
+    def _fold(self, group: _Group, how: str, expression: str) -> int:
+        place = self._array(group.table, expression)
+        if place not in group.folds[how]:
+            group.folds[how].append(place)
+        return group.folds[how].index(place)
+
+    def _compiled_formulas(self) -> Any:
+        leaves: dict[str, str] = {}
+        own = self._kinds["customers"]
+        source = ScalarSource(leaves)
+        results = []
+        for number, feature in enumerate(self._features):
+            # names of measures are the feature's own: they get a name that no other feature has
+            inputs: dict[str, Kind] = {
+                name: self._kind_of(feature, measure) for name, measure in feature.inputs.items()
+            }
+            row = _Inputs(self._graph, number, own | {"as_of_day": "number"}, inputs)
+            for name, measure in feature.inputs.items():
+                leaves[f"{number} {name}"] = f"found[{key_of(feature, measure)!r}]"
+            leaves |= {name: f"customer.get({name!r})" for name in own} | {"as_of_day": "as_of_day"}
+            formula: Any = feature.pool.by if feature.pool else feature.formula
+            value = source.value(formula.resolve(row))
+            filled = feature.empty is not None and not feature.pool
+            results.append(f"({feature.empty!r} if {value} is None else {value})" if filled else value)
+        return compiled("formulas", "found, customer, as_of_day", source, f"[{', '.join(results)}]")
+
+    def _kind_of(self, feature: Feature, measure: Measure) -> Kind:
+        if measure.how in ("count", "days", "distinct", "sum"):
+            return "number"
+        table = measure.source or feature.source
+        kind: Kind = measure.value.resolve(Columns(self._graph, table, self._kinds[table])).kind
+        return kind
+
+
+class _Inputs(Columns):
+    """What a formula sees: measures, the customer's own columns, and the date."""
+
+    def __init__(self, graph: Graph, number: int, own: dict[str, Kind], inputs: dict[str, Kind]) -> None:
+        super().__init__(graph, "customers", own)
+        self._number, self._inputs = number, inputs
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._inputs:
+            return self._graph.node("column", ("measure", f"{self._number} {name}"), self._inputs[name])
+        return super().__getitem__(name)
+
+
+def _kind_of(context: RowContext, kinds: Mapping[str, Kind]) -> Kind:
+    if context.how == "rank":
+        return "number"
+    return kinds[context.value] if context.value else "time"
+
+
+def _context(context: RowContext, rows: Rows, other: Rows) -> Array:
+    """Return what rows get from others; customers have few of the rows that have contexts."""
+    by = rows[context.by].tolist()
+    if context.how == "rank":
+        found = np.empty(len(by))
+        found[np.argsort(by, kind="stable")] = np.arange(len(by))
+        return found
+    same = list(zip(*(rows[name].tolist() for name in context.same), strict=True)) or [()] * len(by)
+    if context.source:
+        times = sorted(other[SCHEMAS[context.source].event].tolist())
+        places = np.searchsorted(times, by, side="left")
+        return np.array([times[place - 1] if place else np.nan for place in places.tolist()], dtype=np.float64)
+    taken = rows[context.value or context.by].tolist()
+    found = np.full(len(by), np.nan)
+    for place, moment in enumerate(by):
+        earlier = [
+            (then, value)
+            for then, value, shared in zip(by, taken, same, strict=True)
+            if then < moment and shared == same[place] and None not in shared
+        ]
+        if earlier:
+            latest = max(then for then, _ in earlier)
+            values = [value for then, value in earlier if then == latest and value == value]
+            found[place] = min(values, default=np.nan)
+    return found
+
+
+def _measured(
+    group: _Group, columns: Mapping[str, Rows], arrays: Mapping[str, Sequence[Array]], instant: float
+) -> dict[str, Any]:
+    """Return the measures of a group."""
+    times, rows = columns[group.table][group.at], arrays[group.table]
+    end = instant
+    if group.turn:
+        turns = columns[group.turn.source][SCHEMAS[group.turn.source].event]
+        counted = (turns >= instant - group.turn.window * DAY_US) & (turns < instant)
+        if group.turned is not None:
+            counted &= arrays[group.turn.source][group.turned]
+        if not counted.any():
+            return dict.fromkeys(group.readings)
+        end = float(turns[counted].max() // DAY_US * DAY_US)
+    if not len(times):
+        return dict.fromkeys(group.readings)
+    order = (-times).argsort(kind="stable")
+    aged = -times[order]  # the newest first
+    first, *places = aged.searchsorted(np.concatenate(([-instant], group.edges - end)), side="right").tolist()
+    slices = [
+        (max(first, start), max(first, start, stop)) for start, stop in zip(places[::2], places[1::2], strict=True)
+    ]
+    folded = {how: _folded(how, rows, made, order, slices) for how, made in group.folds.items() if made}
+    found: dict[str, Any] = {}
+    for key, (how, place, count, number) in group.readings.items():
+        start, stop = slices[number]
+        if how == "count":
+            found[key] = int(folded["sum"][count][number]) if stop > start or group.turn else None
+        elif how in folded:
+            found[key] = folded[how][place][number] if folded["sum"][count][number] else None
+        elif how == "last":
+            found[key] = _last(rows[place], rows[count], times, order[start:stop])
+        else:
+            inside = order[start:stop]
+            values = set(rows[place][inside[rows[count][inside]]].tolist())
+            found[key] = len(values) or (0 if how == "distinct" and stop > start else None)
+    return found
+
+
+def _folded(
+    how: str, rows: Sequence[Array], places: Sequence[int], order: Array, slices: Sequence[tuple[int, int]]
+) -> list[list[float]]:
+    """Fold arrays over slices of their rows: for each array, a number for each slice."""
+    folding, nothing = _FOLDS[how]
+    stacked = np.full((len(places), len(order) + 1), nothing)
+    np.array([rows[place] for place in places]).take(order, axis=1, out=stacked[:, :-1], mode="clip")
+    bounds = [bound for pair in slices for bound in pair]
+    results = folding.reduceat(stacked, bounds, axis=1)[:, ::2]
+    results[:, [number for number, (start, stop) in enumerate(slices) if start == stop]] = nothing
+    return results.tolist()  # type: ignore[no-any-return]
+
+
+def _edges(span: Span) -> tuple[float, float]:
+    """Return the ages, in microseconds, at which a window's rows begin and end, the newest first."""
+    window, until, after = span
+    length = np.inf if window is None else window * float(DAY_US)
+    return (-length, 0.0) if after else (until * float(DAY_US), length)
+
+
+def _last(values: Array, chosen: Array, times: Array, inside: Array) -> Any:
+    inside = inside[chosen[inside]]
+    if not len(inside):
+        return None
+    newest = inside[times[inside] == times[inside[0]]]
+    there = [value for value in values[newest].tolist() if value is not None and value == value]
+    return min(there, default=None)
+
+
+def _finished(feature: Feature, value: Any, frozen: Frozen) -> Any:
+    if feature.pool:
+        table = frozen.table(feature.name)
+        return table.get(None if value is None or str(value) not in table else str(value))
+    if feature.frequent and value is not None:
+        return value if value in frozen.table(feature.name) else OTHER
+    return int(value) if feature.dtype == "int64" and value is not None else value

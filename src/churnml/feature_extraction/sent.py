@@ -1,0 +1,259 @@
+"""One customer's histories as they are sent in a request: read, judged, and cut to what was known."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from churnml.asof import start_of
+from churnml.columns import CUSTOMER_ID, KNOWN_AT
+from churnml.errors import ChurnmlError
+from churnml.feature_extraction.online import Array, Rows, microseconds_of
+from churnml.tables.schema import SCHEMAS, Kind, Schema
+
+MOST_ROWS = 100_000  # of all tables together
+
+SentRows = Sequence[Mapping[str, Any]] | pd.DataFrame
+
+
+def read_customer(
+    customer: Mapping[str, Any], kinds: Mapping[str, Kind], as_of: dt.date, timezone: str
+) -> dict[str, Any]:
+    """Read the row of a customer.
+
+    Parameters
+    ----------
+    customer : mapping
+        Columns of ``customers``; others are ignored.
+    kinds : mapping of str
+        The columns that declarations may use, with what they hold.
+    as_of : datetime.date
+        T.
+    timezone : str
+        IANA name of the zone that naive times are in.
+
+    Returns
+    -------
+    dict
+        As `Online.at` takes it.
+
+    Raises
+    ------
+    ChurnmlError
+        If a value cannot be read, or the customer had not signed up before T or had left.
+    """
+    rows = _columns(SCHEMAS["customers"], [customer], kinds, timezone)
+    instant = microseconds_of(start_of(as_of))
+    signed_up, left = rows["signed_up_at"][0], rows["churned_at"][0]
+    if not signed_up < instant or left < instant:
+        told = "had not signed up" if not signed_up < instant else "had left"
+        raise ChurnmlError(
+            f"the customer {told} at {as_of}", "ask for a date at which there is a risk", date=str(as_of)
+        )
+    rows["churned_at"] = np.full(1, np.nan)
+    return {name: _plain(column[0]) for name, column in rows.items()}
+
+
+def read_rows(
+    table: str, sent: SentRows, kinds: Mapping[str, Kind], as_of: dt.date, timezone: str, customer: str | None = None
+) -> Rows:
+    """Read the rows of a table as they were known at T.
+
+    Parameters
+    ----------
+    table : str
+        Our name.
+    sent : sequence of mapping or DataFrame
+        Rows in any order, under our names of columns; others are ignored. Rows of T or later, or known then, are left
+        out. Identical rows count once where the table has a key.
+    kinds : mapping of str
+        The columns that declarations may use, with what they hold.
+    as_of : datetime.date
+        T.
+    timezone : str
+        IANA name of the zone that naive times are in.
+    customer : str, optional
+        Whose rows they are.
+
+    Returns
+    -------
+    mapping of array
+        As `Online.at` takes it.
+
+    Raises
+    ------
+    ChurnmlError
+        If there are too many rows, one is another customer's, a value cannot be read or is missing, or rows contradict
+        each other.
+    """
+    schema = SCHEMAS[table]
+    if len(sent) > MOST_ROWS:
+        raise ChurnmlError(f"{table}: {len(sent):,} rows are too many", f"send {MOST_ROWS:,} at most", rows=len(sent))
+    rows = _columns(schema, sent, kinds, timezone)
+    owners = {str(owner) for owner in rows[CUSTOMER_ID].tolist() if owner is not None}
+    if customer is not None and owners - {customer}:
+        raise ChurnmlError(f"{table}: a row is another customer's", "send the rows of one customer", table=table)
+    _judge(schema, rows, _columns(schema, sent, kinds, "UTC"))
+    rows = _once(schema, rows)
+    instant = microseconds_of(start_of(as_of))
+    event = rows[schema.event]
+    known = np.where(np.isnan(rows[KNOWN_AT]), event, rows[KNOWN_AT])
+    rows = _kept(rows, (event < instant) & (known < instant))
+    rows = _latest(schema, rows)
+    later = {column.name: column.known_with for column in schema.columns if column.known_with}
+    return rows | {name: _seen(rows, name, times, instant) for name, times in later.items()}
+
+
+def no_rows(kinds: Mapping[str, Kind]) -> Rows:
+    """Return a table without rows."""
+    return {name: np.empty(0, dtype=object if kind == "text" else np.float64) for name, kind in kinds.items()}
+
+
+def _plain(value: Any) -> Any:
+    if value is None or value != value:
+        return None
+    return value if isinstance(value, str) else float(value)
+
+
+def _kept(rows: Rows, chosen: Array) -> dict[str, Array]:
+    return {name: column[chosen] for name, column in rows.items()}
+
+
+def _seen(rows: Rows, name: str, times: Sequence[str], instant: float) -> Array:
+    """Return a column that tells what happened later than its row: null unless its time is before T."""
+    when = rows[times[0]]
+    for other in times[1:]:
+        when = np.where(np.isnan(when), rows[other], when)
+    nothing: Any = None if rows[name].dtype == object else np.nan
+    return np.where(when < instant, rows[name], nothing)
+
+
+def _columns(schema: Schema, sent: SentRows, kinds: Mapping[str, Kind], timezone: str) -> dict[str, Array]:
+    rows: Any = sent
+    read: dict[str, Array] = {}
+    for name, kind in kinds.items():
+        if not isinstance(sent, pd.DataFrame):
+            values = [row.get(name) for row in rows]
+        elif name in sent:
+            values = sent[name].astype(object).where(sent[name].notna(), None).tolist()
+        else:
+            values = [None] * len(sent)
+        column = schema.column(name)
+        try:
+            read[name] = _read(values, kind, timezone)
+        except (ValueError, TypeError, OverflowError):
+            raise ChurnmlError(
+                f"{schema.name}: {name} holds something that is no {kind}", "mend it", table=schema.name, column=name
+            ) from None
+        missing = column is not None and column.required and name != CUSTOMER_ID
+        if missing and (_nulls(read[name]).any()):
+            raise ChurnmlError(f"{schema.name}: {name} is missing", "send it", table=schema.name, column=name)
+    return read
+
+
+def _nulls(column: Array) -> Array:
+    return np.asarray(pd.isna(column))
+
+
+def _read(values: list[Any], kind: Kind, timezone: str) -> Array:
+    if kind == "text":
+        texts = np.empty(len(values), dtype=object)
+        texts[:] = [None if value is None else str(value) for value in values]
+        return texts
+    if kind == "time":
+        return np.array([_time(value, timezone) for value in values], dtype=np.float64)
+    if kind == "boolean":
+        if any(value is not None and not isinstance(value, bool | np.bool_) for value in values):
+            raise TypeError
+    elif any(isinstance(value, bool) for value in values):
+        raise TypeError
+    numbers = np.array(values, dtype=np.float64)
+    if np.isinf(numbers).any() or any(value != value for value in values if value is not None):
+        raise ValueError
+    return numbers
+
+
+def _time(value: Any, timezone: str) -> float:
+    if value is None:
+        return float("nan")
+    if isinstance(value, str):
+        value = dt.datetime.fromisoformat(value)
+    elif isinstance(value, pd.Timestamp):
+        value = value.to_pydatetime(warn=False)
+    if not isinstance(value, dt.datetime):
+        value = dt.datetime.combine(value, dt.time())
+    if value.tzinfo is not None:
+        value = value.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
+    return microseconds_of(value)
+
+
+def _judge(schema: Schema, rows: Rows, instants: Rows) -> None:
+    """Raise where a row contradicts itself: by the clock on the wall, and, where a summer ended, by instants."""
+    for later, earlier in schema.not_before:
+        if ((rows[later] < rows[earlier]) & (instants[later] < instants[earlier])).any():
+            raise ChurnmlError(
+                f"{schema.name}: {later} lies before {earlier}", "mend the row", table=schema.name, column=later
+            )
+    if schema.rating:
+        rating = rows[schema.rating]
+        if ((rating < 1) | (rating > 5)).any():
+            raise ChurnmlError(
+                f"{schema.name}: {schema.rating} lies outside 1-5", "mend it", table=schema.name, column=schema.rating
+            )
+
+
+def _keys(schema: Schema, rows: Rows) -> list[tuple[Any, ...]] | None:
+    names = [name for name in schema.key if name != CUSTOMER_ID]
+    if any(name not in rows for name in names):
+        return None
+    return list(zip(*(rows[name].tolist() for name in names), strict=True))
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or value != value
+
+
+def _once(schema: Schema, rows: dict[str, Array]) -> dict[str, Array]:
+    """Drop what is sent twice; raise where rows that share key and ``known_at`` differ."""
+    keys = _keys(schema, rows)
+    if keys is None:
+        return rows
+    known = rows[KNOWN_AT].tolist()
+    whole = list(zip(*(column.tolist() for column in rows.values()), strict=True))
+    seen: dict[Any, tuple[Any, ...]] = {}
+    chosen = np.ones(len(keys), dtype=bool)
+    for place, key in enumerate(keys):
+        if any(map(_is_null, key)):
+            continue
+        version = (key, None if _is_null(known[place]) else known[place])
+        row = tuple(None if _is_null(value) else value for value in whole[place])
+        if version not in seen:
+            seen[version] = row
+        elif seen[version] == row:
+            chosen[place] = False
+        else:
+            raise ChurnmlError(
+                f"{schema.name}: rows that share {', '.join(schema.key)} differ", "versions of a row need known_at",
+                table=schema.name,
+            )  # fmt: skip
+    return rows if chosen.all() else _kept(rows, chosen)
+
+
+def _latest(schema: Schema, rows: dict[str, Array]) -> dict[str, Array]:
+    """Keep the latest version of each key."""
+    keys = _keys(schema, rows)
+    if keys is None or len(set(keys)) == len(keys):
+        return rows
+    event = rows[schema.event]
+    known = np.where(np.isnan(rows[KNOWN_AT]), event, rows[KNOWN_AT])
+    latest: dict[Any, int] = {}
+    for place in np.lexsort((event, known)).tolist():
+        latest[place if any(map(_is_null, keys[place])) else keys[place]] = place
+    chosen = np.zeros(len(keys), dtype=bool)
+    chosen[list(latest.values())] = True
+    return _kept(rows, chosen)

@@ -1,0 +1,59 @@
+"""The leakage audit: it finds what looks into the future, and nothing else."""
+
+import datetime as dt
+
+import pandas as pd
+import pytest
+from ibis import _
+
+import churnml
+from churnml.feature_extraction.declare import Feature, Measure
+from churnml.snapshots import panel as panels
+from churnml.snapshots.audit import moving_features
+from churnml.tables.histories import Histories, open_histories
+
+T = dt.date(2024, 3, 1)
+
+
+@pytest.fixture(scope="module")
+def found(simulated):
+    with open_histories(simulated) as histories:
+        yield histories
+
+
+def test_no_feature_of_ours_moves_when_history_after_t_is_rewritten(found):
+    assert moving_features(found, T, customers=300) == []
+
+
+@pytest.mark.parametrize("table", ["usage", "bills", "subscriptions"])
+def test_a_gate_that_lets_later_rows_pass_is_found(found, monkeypatch, table):
+    known = Histories.known
+
+    def leaking(self, name, instant):
+        return self.newest(name) if name == table else known(self, name, instant)
+
+    count = Feature(
+        "own_count", table, {"value": Measure("last", _.known_at)}, dtype="timestamp",
+        unit="", meaning="m", phrase_en="p", phrase_zh="p", theme="usage",
+    )  # fmt: skip
+    monkeypatch.setattr(Histories, "known", leaking)
+    monkeypatch.setattr(panels, "catalogue_of", lambda *_: [count])
+    assert [finding.column for finding in moving_features(found, T, customers=300)] == ["own_count"]
+
+
+def test_a_leaking_feature_of_ones_own_is_found_by_command_and_stops_training(simulated, tmp_path):
+    files = sorted(simulated.folder.glob(simulated.tables.customers.path))
+    customers = pd.concat([pd.read_parquet(file) for file in files])
+    customers["left_in_the_end"] = customers.groupby("customer_id")["churned_at"].transform("max").notna() * 1.0
+    (tmp_path / "mine.py").write_text(
+        "from ibis import _\nfrom churnml.feature_extraction.declare import Feature\n\n\ndef features(layout):\n"
+        '    yield Feature("own_leak", "customers", {}, formula=_.left_in_the_end * 2, column="left_in_the_end",\n'
+        '                  unit="", meaning="m", phrase_en="p", phrase_zh="p", theme="profile")\n'
+    )
+    features = simulated.features.model_copy(update={"python": str(tmp_path / "mine.py")})
+    table = simulated.tables.customers.model_copy(update={"path": None, "data": customers})
+    tables = simulated.tables.model_copy(update={"customers": table})
+    config = simulated.model_copy(update={"features": features, "tables": tables})
+    report = churnml.audit(config, T)
+    assert "left_in_the_end" in {finding.column for finding in report.findings}
+    assert not report.passed

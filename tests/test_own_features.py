@@ -1,0 +1,126 @@
+"""Features of the user's own: they get what ours get, and are told what is wrong with them."""
+
+import datetime as dt
+import re
+
+import comparing
+import numpy as np
+import pandas as pd
+import pytest
+
+import churnml
+from churnml.errors import ChurnmlError
+from churnml.feature_extraction.declare import Layout
+from churnml.feature_extraction.own import own_features
+
+AS_OF = "2024-03-01"
+LAYOUT = Layout((7, 30), ("voice_minutes",), {}, frozenset({"usage", "bills"}))
+HEAD = "from ibis import _\nfrom churnml.feature_extraction.declare import Feature, Measure, Pool, mean, MEAN, share\n"
+WORDS = 'unit="", meaning="m", phrase_en="long calls", phrase_zh="长通话", theme="usage"'
+GOOD = f"""{HEAD}
+def features(layout):
+    yield Feature("own_long_days", "usage", {{"value": Measure("count", where=_.voice_minutes > 30, window=60)}},
+                  empty=0, dtype="int64", {WORDS})
+    yield Feature("own_bills_per_minute", "bills",
+                  {{"billed": Measure("sum", _.amount, window=90),
+                   "minutes": Measure("sum", _.voice_minutes, window=90, source="usage")}},
+                  formula=_.billed / _.minutes, {WORDS})
+    yield Feature("own_region_spend", "bills", {{"billed": Measure("sum", _.amount, window=90)}},
+                  pool=Pool(_.region, numerator=_.billed, denominator=(_.billed > 0).ifelse(1, 0), weight=0), {WORDS})
+"""
+
+
+def with_file(config, tmp_path, text):
+    (tmp_path / "mine.py").write_text(text)
+    features = config.features.model_copy(update={"python": str(tmp_path / "mine.py")})
+    return config.model_copy(update={"features": features})
+
+
+def test_own_features_are_in_panel_and_catalogue_and_equal_pandas(simulated, tmp_path):
+    config = with_file(simulated, tmp_path, GOOD)
+    names = ["own_long_days", "own_bills_per_minute", "own_region_spend"]
+    listed = churnml.catalog(config)
+    assert listed["name"].tolist()[-3:] == names
+    assert listed["phrase_zh"].tolist()[-3:] == ["长通话"] * 3
+    panel = churnml.features(config, AS_OF).set_index("customer_id")
+    end = pd.Timestamp(AS_OF)
+    tables = {}
+    for name, event in (("usage", "used_at"), ("bills", "billed_at")):
+        files = sorted(config.folder.glob(config.tables.given()[name].path))
+        rows = pd.concat([pd.read_parquet(file) for file in files])
+        known = rows["known_at"].fillna(rows[event]) < end if "known_at" in rows else True
+        rows = rows[(rows[event] < end) & known]
+        if name == "bills":  # a correction takes the place of what it corrects
+            rows = rows.sort_values("known_at", na_position="first").drop_duplicates("bill_id", keep="last")
+        tables[name] = rows
+    usage, bills = tables["usage"], tables["bills"]
+    long = usage[(usage["used_at"] >= end - pd.Timedelta(days=60)) & (usage["voice_minutes"] > 30)]
+    expected = long.groupby("customer_id").size().reindex(panel.index, fill_value=0)
+    assert panel["own_long_days"].tolist() == expected.tolist()
+    billed = bills[bills["billed_at"] >= end - pd.Timedelta(days=90)].groupby("customer_id")["amount"].sum()
+    minutes = usage[usage["used_at"] >= end - pd.Timedelta(days=90)].groupby("customer_id")["voice_minutes"].sum()
+    ratio = (billed / minutes.replace(0, np.nan)).reindex(panel.index)
+    assert all(comparing.agrees(*pair) for pair in zip(panel["own_bills_per_minute"], ratio, strict=True))
+    mean = billed.reindex(panel.index).groupby(panel["account_region"]).mean().reindex(panel["account_region"])
+    assert np.allclose(panel["own_region_spend"], mean)
+
+
+def feature(**changed):
+    words = {"name": '"own"', "source": '"usage"', "inputs": '{"value": Measure("count", window=7)}'} | changed
+    given = ", ".join(f"{word}={text}" for word, text in words.items())
+    return f"{HEAD}\ndef features(layout):\n    yield Feature({given}, {WORDS})\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("features = 3", "has no function features(layout)"),
+        ("import nothing_like_it", "mine.py, line 1: ModuleNotFoundError"),
+        ("def features(layout):\n    return 1 / 0", "mine.py, line 2: ZeroDivisionError"),
+        ("def features(layout):\n    yield 3", "3 is no Feature"),
+        (feature(inputs='{"value": Measure("count")}'), "looks back without end: usage is read 730 days back at most"),
+        (feature(inputs='{"value": Measure("count", window=9_999)}'), "looks back without end"),
+        (feature(inputs='{"value": Measure("count", window=0.5)}'), "has the window 0.5: give whole days"),
+        (feature(inputs='{"value": Measure("sum", window=7)}'), "an input value that has no value"),
+        (feature(inputs='{"value": Measure("mode", _.x, window=7)}'), "is taken by mode: use one of sum"),
+        (
+            feature(inputs='{"value": Measure("count", at="kind", window=7)}'),
+            "looks at kind, which is no time of usage",
+        ),
+        (feature(source='"calls"'), "has the source calls: use one of customers"),
+        (feature(name='"my feature"'), "made of letters, digits and _"),
+        (feature(dtype='"float"'), "has the dtype float: use one of"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told(tmp_path, text, message):
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(ChurnmlError, match=re.escape(message)):
+        own_features(tmp_path / "mine.py", LAYOUT)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (feature(inputs='{"value": Measure("sum", _.minutes, window=7)}'), "own: usage has no column minutes"),
+        (feature(formula="_.value + _.other"), "own: customers has no column other"),
+        (
+            feature(inputs='{"value": Measure("sum", _.voice_minutes.log2(), window=7)}'),
+            "own: declarations cannot use .log2",
+        ),
+        (feature(name='"usage_active_days_30d"'), "the name usage_active_days_30d is taken"),
+        (feature() + feature().split("\n", 3)[3].replace("def features", "def more"), None),
+    ],
+)
+def test_what_no_engine_could_compute_is_told_before_anything_is_read(simulated, tmp_path, text, message):
+    config = with_file(simulated, tmp_path, text)
+    if message is None:
+        assert "own" in churnml.catalog(config)["name"].tolist()
+        return
+    with pytest.raises(ChurnmlError, match=re.escape(message)):
+        churnml.features(config, dt.date(2024, 3, 1))
+
+
+def test_a_file_that_is_not_there_is_told(simulated, tmp_path):
+    features = simulated.features.model_copy(update={"python": str(tmp_path / "none.py")})
+    with pytest.raises(ChurnmlError, match=r"features\.python: there is no file .*none\.py"):
+        churnml.catalog(simulated.model_copy(update={"features": features}))
