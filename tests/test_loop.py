@@ -455,7 +455,5 @@ def test_what_explain_tells_is_valid_json(operator, scores):
 
 
 def test_a_date_at_which_everyone_seems_silent_is_told(operator, trained):
-    with pytest.warns(
-        churnml.ChurnmlWarning, match="the last row of usage and bills .* before 2025-06-01"
-    ):
+    with pytest.warns(churnml.ChurnmlWarning, match="the last row of usage and bills .* before 2025-06-01"):
         churnml.score(operator, "2025-06-01", candidate=True)
