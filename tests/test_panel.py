@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import churnml
-from churnml.config import Features, State
+from churnml.config import Config, Features, State
 from churnml.snapshots.panel import Panel
 from churnml.tables.histories import open_histories
 
@@ -57,3 +57,30 @@ def test_what_was_kept_is_not_taken_for_something_else(config, tmp_path, monkeyp
     assert write(config, tmp_path / "panel.parquet", monkeypatch, labels=True) == DATES
     other = config.model_copy(update={"features": Features(windows=(30, 60))})
     assert write(other, tmp_path / "panel.parquet", monkeypatch) == DATES
+
+
+def test_the_rate_of_a_region_needs_no_other_table_than_customers(tmp_path):
+    left = pd.Series([pd.Timestamp("2024-01-15"), pd.NaT, pd.NaT, pd.NaT])
+    customers = pd.DataFrame(
+        {
+            "customer_id": ["a", "b", "c", "d"],
+            "signed_up_at": pd.Timestamp("2023-01-01"),
+            "churned_at": left,
+            "region": ["north", "north", "south", "south"],
+        }
+    )
+    config = {
+        "tables": {"customers": {"data": customers}},
+        "label": {"mode": "terminated"},
+        "state": {"folder": str(tmp_path)},
+    }
+    panel = churnml.features(Config.model_validate(config), DATES[1]).set_index("customer_id")
+    rates = panel["surroundings_churn_rate_region_90d"]
+    weight, whole = 200, 1 / 4
+    assert rates.to_dict() == pytest.approx(
+        {
+            "b": (1 + weight * whole) / (2 + weight),
+            "c": weight * whole / (2 + weight),
+            "d": weight * whole / (2 + weight),
+        }
+    )

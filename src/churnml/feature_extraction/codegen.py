@@ -59,11 +59,11 @@ class RowSource(Source):
             return "nan" if node is None else repr(node)
         return self.known((node, "value")) or self.named((node, "value"), self._value(node))
 
-    def truth(self, node: Any) -> str:
+    def condition(self, node: Any) -> str:
         """Return the name of where a condition is true."""
         if not isinstance(node, Node):
             return repr(node is True)
-        return self.known((node, "truth")) or self.named((node, "truth"), self._truth(node))
+        return self.known((node, "condition")) or self.named((node, "condition"), self._condition(node))
 
     def null(self, node: Any) -> str | None:
         """Return the name of where an expression is null; None where it never is."""
@@ -86,11 +86,11 @@ class RowSource(Source):
             decided = []
             for arg in node.args:
                 null, sign = self.null(arg), "~" if node.op == "and" else ""
-                decided.append(f"({sign}{self.truth(arg)}{f' & ~{null}' if null else ''})")
+                decided.append(f"({sign}{self.condition(arg)}{f' & ~{null}' if null else ''})")
             return f"({' | '.join(nulls)}) & ~({' | '.join(decided)})"
         return " | ".join(nulls) or None
 
-    def _truth(self, node: Node) -> str:
+    def _condition(self, node: Node) -> str:
         op, args = node.op, node.args
         if op in ("isnull", "notnull"):
             null = self.null(args[0])
@@ -98,10 +98,10 @@ class RowSource(Source):
                 return "ones" if op == "notnull" else "zeros"
             return f"~{null}" if op == "notnull" else null
         if op in ("and", "or"):
-            return f"{self.truth(args[0])} {'&' if op == 'and' else '|'} {self.truth(args[1])}"
+            return f"{self.condition(args[0])} {'&' if op == 'and' else '|'} {self.condition(args[1])}"
         if op == "not":
             null = self.null(args[0])
-            return f"~{self.truth(args[0])}" + (f" & ~{null}" if null else "")
+            return f"~{self.condition(args[0])}" + (f" & ~{null}" if null else "")
         if op in _COMPARE:
             compared = f"({self.value(args[0])} {_SIGNS[op]} {self.value(args[1])})"
             nulls = [name for name in map(self.null, args) if name] if op == "ne" else []
@@ -109,7 +109,7 @@ class RowSource(Source):
         if op == "isin":
             return " | ".join(f"({self.value(args[0])} == {value!r})" for value in args[1:]) or "zeros"
         if op == "fill_null" and node.kind == "boolean" and args[1] is False:
-            return self.truth(args[0])
+            return self.condition(args[0])
         return f"({self.value(node)} == 1)"
 
     def _value(self, node: Node) -> str:
@@ -118,9 +118,9 @@ class RowSource(Source):
             return f"c[{args[1]!r}]"
         if node.kind == "boolean" and op not in ("fill_null", "ifelse"):
             null = self.null(node)
-            return f"where({null}, nan, {self.truth(node)})" if null else f"{self.truth(node)} * 1.0"
+            return f"where({null}, nan, {self.condition(node)})" if null else f"{self.condition(node)} * 1.0"
         if op == "ifelse":
-            return f"where({self.truth(args[0])}, {self.value(args[1])}, {self.value(args[2])})"
+            return f"where({self.condition(args[0])}, {self.value(args[1])}, {self.value(args[2])})"
         if op == "div":
             return f"{self.value(args[0])} / nonzero({self.value(args[1])})"
         if op in _SIGNS:

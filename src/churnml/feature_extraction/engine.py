@@ -29,6 +29,7 @@ _FAR = 400
 Contexts = Mapping[str, tuple[RowContext, ...]]
 Group = tuple[str, str, str, bool]  # table, time column, turn, whether it looks far back
 Instant = Any  # an ibis timestamp: T, wall-clock
+RowsOf = Callable[..., ir.Table]  # of a table, with the columns from other rows that some expressions ask for
 
 
 class Known(Protocol):
@@ -187,11 +188,17 @@ class Wide:
         parts: list[ir.Table] = []
 
         @cache
-        def rows_of(table: str) -> ir.Table:
+        def known(table: str, made: tuple[RowContext, ...]) -> ir.Table:
             rows = histories.known(table, instant)
-            for context in contexts.get(table, ()):
+            for context in made:
                 rows = _with_context(histories, rows, context, instant)
             return rows
+
+        def rows_of(table: str, *expressions: Deferred) -> ir.Table:
+            """Return the rows of a table, with no more from other rows than some expressions ask for."""
+            made = contexts.get(table, ())
+            asked = _columns_in(known(table, made), expressions)
+            return known(table, tuple(context for context in made if context.name in asked))
 
         for (table, at, *_), measures in grouped(features).items():
             named = {key: f"__m{len(self._names) + position}" for position, key in enumerate(measures)}
@@ -264,15 +271,25 @@ def grouped(features: Sequence[Feature]) -> dict[Group, dict[str, Measure]]:
     return groups
 
 
-def _parts(
-    rows_of: Callable[[str], ir.Table], table: str, at: str, measures: dict[str, Measure], instant: Instant
-) -> list[ir.Table]:
-    rows, turn = rows_of(table), next(iter(measures.values())).turn
+def _parts(rows_of: RowsOf, table: str, at: str, measures: dict[str, Measure], instant: Instant) -> list[ir.Table]:
+    turn = next(iter(measures.values())).turn
     if turn:
-        return [_around(rows, at, rows_of(turn.source), turn, measures, instant)]
+        turns = rows_of(turn.source, turn.where)
+        return [_around(_rows_for(rows_of, table, measures), at, turns, turn, measures, instant)]
     merging = {name: measure for name, measure in measures.items() if measure.how not in ("last", "distinct")}
-    parts = [_merged(rows, at, merging, instant)] if merging else []
-    return parts + [_apart(rows, at, measures[name], name, instant) for name in measures if name not in merging]
+    parts = [_merged(_rows_for(rows_of, table, merging), at, merging, instant)] if merging else []
+    apart = {name: {name: measure} for name, measure in measures.items() if name not in merging}
+    return parts + [_apart(_rows_for(rows_of, table, one), at, one[name], name, instant) for name, one in apart.items()]
+
+
+def _rows_for(rows_of: RowsOf, table: str, measures: Mapping[str, Measure]) -> ir.Table:
+    return rows_of(table, *(asked for measure in measures.values() for asked in (measure.value, measure.where)))
+
+
+def _columns_in(rows: ir.Table, expressions: Iterable[Deferred]) -> set[str]:
+    """Return the names of the columns of rows that expressions look at."""
+    values = [resolve(expression, rows) for expression in expressions if expression is not None]
+    return {column.name for value in values for column in value.op().find(ops.Field, filter=ops.Value)}
 
 
 def _with_context(histories: Known, rows: ir.Table, context: RowContext, instant: Instant) -> ir.Table:
@@ -332,6 +349,8 @@ def _around(
     reach = turn.window + max(measure.window or 0 for measure in measures.values())
     rows = rows.filter(rows[at] < instant, rows[at] >= instant - ibis.interval(days=reach))
     rows = rows.inner_join(turns, CUSTOMER_ID)
+    longest = ibis.interval(days=max(measure.window or 0 for measure in measures.values()))
+    rows = rows.filter(rows[at] >= rows["__turn"] - longest, rows[at] < rows["__turn"] + longest)
     taken = {}
     for name, measure in measures.items():
         days = ibis.interval(days=measure.window)

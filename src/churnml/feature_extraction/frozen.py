@@ -13,6 +13,8 @@ from churnml.feature_extraction.declare import NOTHING, Feature
 OTHER = "other"
 SCHEMA = pa.schema([("feature", pa.string()), ("key", pa.string()), ("value", pa.float64())])
 
+_SUMS = pa.schema([*list(SCHEMA)[:2], ("numerator", pa.float64()), ("denominator", pa.float64())])
+
 
 @dataclass(frozen=True)
 class Frozen:
@@ -30,7 +32,7 @@ class Frozen:
     def of(cls, features: Sequence[Feature], sums: pa.Table) -> Self:
         """Make the tables of features from the sums of their groups (see `engine.sums_of_groups`)."""
         groups: dict[str, list[dict[str, Any]]] = {}
-        for row in sums.to_pylist():
+        for row in sums.cast(_SUMS).to_pylist():  # DuckDB adds up constants as decimals
             groups.setdefault(row.pop("feature"), []).append(row)
         return cls(
             {feature.name: _table(feature, groups[feature.name]) for feature in features if feature.name in groups}

@@ -167,7 +167,7 @@ class Online:
         if group.turn and group.turn.where is not None:
             source = self._sources[group.turn.source]
             where = group.turn.where.resolve(Columns(self._graph, group.turn.source, self._kinds[group.turn.source]))
-            group.turned = self._array(group.turn.source, source.truth(where))
+            group.turned = self._array(group.turn.source, source.condition(where))
         for key, measure in measures.items():
             group.readings[key] = self._reading(group, measure)
         return group
@@ -175,7 +175,7 @@ class Online:
     def _reading(self, group: _Group, measure: Measure) -> tuple[str, int, int, int]:
         source, rows = self._sources[group.table], Columns(self._graph, group.table, self._kinds[group.table])
         value = None if measure.value is None else measure.value.resolve(rows)
-        wheres = [] if measure.where is None else [source.truth(measure.where.resolve(rows))]
+        wheres = [] if measure.where is None else [source.condition(measure.where.resolve(rows))]
         span = group.span(measure)
         if measure.how == "last":
             chosen = self._array(group.table, wheres[0] if wheres else "ones")
