@@ -1,6 +1,6 @@
 """Core features on Spark: churnml against two-stage PySpark written by hand, on one and on two cores.
 
-``python benchmarks/spark.py`` writes benchmarks/results/spark.md. Every run has a process and a session of its own;
+``python benchmarks/spark.py`` writes benchmarks/results/spark.md (``--smaller 10``: spark_small.md). Every run has a process and a session of its own;
 both are started before the clock. CPU is that of Python and of the JVM. Both sides read the same Parquet files, compute
 the same columns as of one date and write Parquet. The first run of churnml reads every row once more, to check it;
 later runs find the files unchanged. The whole catalogue of the same two tables is stated beside it.
@@ -23,7 +23,6 @@ from unittest import mock
 
 import features as core
 
-core.CUSTOMERS, core.ROWS = 20_000, 4_000_000
 SIDES = {
     "first": "churnml, first run: every row is checked",
     "churnml": "churnml, files unchanged since",
@@ -163,11 +162,14 @@ def main() -> None:
     parser.add_argument("--side")
     parser.add_argument("--cores", type=int)
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--smaller", type=int, default=1, help="Divide customers and rows by this.")
     arguments = parser.parse_args()
     if arguments.side:
         print(json.dumps(measured(arguments.side, arguments.cores, arguments.folder)))
         return
+    core.CUSTOMERS //= arguments.smaller
+    core.ROWS //= arguments.smaller
     with tempfile.TemporaryDirectory(prefix="churnml-bench-") as scratch:
         folder = arguments.folder or Path(scratch)
         if not (folder / "usage.parquet").exists():
@@ -179,10 +181,11 @@ def main() -> None:
                     (folder / "state" / "unchanged.json").unlink(missing_ok=True)
                 found.append(in_child(side, cores, folder))
                 print(cores, side, found[-1], file=sys.stderr, flush=True)
-        report(runs, largest_difference(folder))
+        target = Path(__file__).parent / "results" / ("spark.md" if arguments.smaller == 1 else "spark_small.md")
+        report(runs, largest_difference(folder), target)
 
 
-def report(runs: dict, difference: float) -> None:
+def report(runs: dict, difference: float, target: Path) -> None:
     """Write the results table."""
     middle = {
         key: {what: median(run[what] for run in found) for what in ("cpu", "wall")} for key, found in runs.items()
@@ -204,7 +207,6 @@ def report(runs: dict, difference: float) -> None:
             f"| {SIDES[side]} | [{cores}] | {found['cpu']:.1f} | {found['wall']:.1f} | {found['cpu'] / hand['cpu']:.2f} |"
             f" {found['wall'] / hand['wall']:.2f} | {one['wall'] / two['wall']:.2f} |"
         )
-    target = Path(__file__).parent / "results" / "spark.md"
     target.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 

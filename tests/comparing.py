@@ -7,6 +7,7 @@ from unittest import mock
 
 import histories
 import oracle
+import numpy as np
 import pandas as pd
 from hypothesis import HealthCheck, Phase, settings
 
@@ -62,7 +63,7 @@ def agrees(got, expected):
     """Tell whether two values are the same: nulls alike, numbers to 1e-9, relative or absolute, whichever is larger."""
     if is_null(got) or is_null(expected):
         return is_null(got) and is_null(expected)
-    if isinstance(expected, bool | str):
+    if isinstance(expected, bool | np.bool_ | str):
         return got == expected
     return abs(got - expected) <= 1e-9 * max(1.0, abs(got), abs(expected))
 
