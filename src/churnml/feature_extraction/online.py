@@ -298,7 +298,7 @@ def _measured(
     for key, (how, place, count, number) in group.readings.items():
         start, stop = slices[number]
         if how == "count":
-            found[key] = int(folded["sum"][count][number]) if stop > start or group.turn else None
+            found[key] = int(folded["sum"][count][number]) if stop > start else None
         elif how in folded:
             found[key] = folded[how][place][number] if folded["sum"][count][number] else None
         elif how == "last":
@@ -306,7 +306,7 @@ def _measured(
         else:
             inside = order[start:stop]
             values = set(rows[place][inside[rows[count][inside]]].tolist())
-            found[key] = len(values) or (0 if how == "distinct" and stop > start else None)
+            found[key] = len(values) or None
     return found
 
 
