@@ -163,14 +163,18 @@ def pandas_by_hand(folder: Path, out: Path) -> None:
     stage = stage.reset_index()
     found = {}
     for number, window in enumerate(WINDOWS):
-        totals = stage[stage["k"] <= number].groupby("customer_id", observed=False, sort=False)[[*MEASURES, "days"]].sum()
+        totals = (
+            stage[stage["k"] <= number].groupby("customer_id", observed=False, sort=False)[[*MEASURES, "days"]].sum()
+        )
         found |= {f"usage_{name}_sum_{window}d": totals[name].astype(float) for name in MEASURES}
         found[f"usage_active_days_{window}d"] = totals["days"].astype("int64")
     for name in MEASURES:
         base = found[f"usage_{name}_sum_90d"]
         trend = (found[f"usage_{name}_sum_30d"] / 30) / (base / 90)
         found[f"usage_{name}_trend_30d_90d"] = trend.where(base > 1e-6)
-    found["usage_days_since_last"] = (end - stage.groupby("customer_id", observed=False, sort=False)["last"].max()).dt.days
+    found["usage_days_since_last"] = (
+        end - stage.groupby("customer_id", observed=False, sort=False)["last"].max()
+    ).dt.days
     merged = pd.DataFrame(found)
     merged.index = merged.index.astype(str)
     customers = pd.read_parquet(folder / "customers.parquet")
@@ -183,7 +187,7 @@ def measured(side: str, folder: Path) -> dict[str, float]:
     """Run one side in this process; return CPU and wall seconds without imports, and the peak memory in GB."""
     import duckdb
     import pyarrow.dataset
-    import pyarrow.parquet  # noqa: F401
+    import pyarrow.parquet
 
     out = folder / f"{side}.parquet"
     if side in ("churnml", "all"):
@@ -322,7 +326,9 @@ def report(found: dict, repeats: int, difference: float) -> None:
             first = ", ".join(f"{sides['first'][w]:.2f}" for w in ("cpu", "wall", "gb")) if side == "churnml" else ""
             again = ", ".join(f"{one[w]:.2f}" for w in ("cpu", "wall", "gb"))
             grown = [f"{one[w] / found['tenth'][side][w]:.2f}" for w in ("cpu", "gb")] if size == "whole" else ["", ""]
-            lines.append(f"| {customers:,} | {rows:,} | {one['columns']:.0f} | {first} | {again} | {' | '.join(grown)} |")
+            lines.append(
+                f"| {customers:,} | {rows:,} | {one['columns']:.0f} | {first} | {again} | {' | '.join(grown)} |"
+            )
     target = Path(__file__).parent / "results" / "features.md"
     target.parent.mkdir(exist_ok=True)
     target.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -5,6 +5,7 @@ before T and whatever bills, complaints, surveys, ... came with it; every featur
 """
 
 import datetime as dt
+import json
 import platform
 import tempfile
 import time
@@ -37,7 +38,7 @@ def customer_of(config, folder: Path) -> tuple[dict, dict[str, list[dict]]]:
     [who, *_] = [one for one in complaints.index if one in people.index and count.get(one, 0) >= ROWS]
     rows = {name: table[table["customer_id"] == who] for name, table in tables.items() if name != "customers"}
     rows["usage"] = usage[usage["customer_id"] == who].sort_values("used_at").tail(ROWS)
-    plain = {name: table.astype(object).where(table.notna(), None).to_dict("records") for name, table in rows.items()}
+    plain = {name: json.loads(table.to_json(orient="records", date_format="iso")) for name, table in rows.items()}
     person = people.loc[who].astype(object)
     return {"customer_id": who, **person.where(person.notna(), None)}, plain
 

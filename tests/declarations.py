@@ -8,7 +8,7 @@ from churnml.feature_extraction.declare import Feature, Measure, Pool, Turn, day
 
 ROWS = {
     "usage": ("used_at", [_.data_mb, _.voice_minutes * (_.dropped_calls + 1)], _.used_at.hour() >= 12),
-    "bills": ("billed_at", [_.amount / 7, _.paid_amount - _.amount], _.paid_at.notnull()),  # noqa: PD004 - of ibis
+    "bills": ("billed_at", [_.amount / 7, _.paid_amount - _.amount], _.paid_at.notnull()),
     "complaints": ("opened_at", [day_of(_.resolved_at) - day_of(_.opened_at), _.satisfaction], _.kind == "fault"),
     "surveys": ("answered_at", [_.score - 3.5, (_.score - 3).abs()], _.answered_at.day_of_week.index() < 5),
 }

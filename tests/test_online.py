@@ -20,7 +20,7 @@ from churnml.asof import start_of
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction import sent
 from churnml.feature_extraction.catalogue import ROW_CONTEXT, columns_of
-from churnml.feature_extraction.declare import Feature, Measure, day_of, share
+from churnml.feature_extraction.declare import Feature, Measure
 from churnml.feature_extraction.frozen import Frozen
 from churnml.feature_extraction.online import Online
 from churnml.population import at_risk
@@ -36,7 +36,9 @@ WORDS = {"unit": "", "meaning": "", "phrase_en": "", "phrase_zh": "", "theme": "
 def sent_of(found, online, people):
     """Return the rows of customers, as somebody would send them who has our tables: all versions, unmasked."""
     accepted = {name: found.con.table(f"accepted_{name}") for name in online.tables}
-    tables = {name: rows.filter(rows["customer_id"].isin(people)).to_pyarrow().to_pandas() for name, rows in accepted.items()}
+    tables = {
+        name: rows.filter(rows["customer_id"].isin(people)).to_pyarrow().to_pandas() for name, rows in accepted.items()
+    }
     rows = {name: table.astype(object).where(table.notna(), None) for name, table in tables.items()}
     return {
         name: {customer: part.to_dict(orient="records") for customer, part in table.groupby("customer_id")}
