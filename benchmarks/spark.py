@@ -1,7 +1,7 @@
 """Core features on Spark: churnml against two-stage PySpark written by hand, on one and on two cores.
 
-``python benchmarks/spark.py`` writes benchmarks/results/spark.md (``--smaller 10``: spark_small.md). Every run has a process and a session of its own;
-both are started before the clock. CPU is that of Python and of the JVM. Both sides read the same Parquet files, compute
+``python benchmarks/spark.py`` writes benchmarks/results/spark.md. Every run has a process and a session of its own; both
+are started before the clock. CPU is that of Python and of the JVM. Both sides read the same Parquet files, compute
 the same columns as of one date and write Parquet. The first run of churnml reads every row once more, to check it;
 later runs find the files unchanged. The whole catalogue of the same two tables is stated beside it.
 """
@@ -30,13 +30,6 @@ SIDES = {
     "hand": "PySpark by hand",
     "all": "churnml, whole catalogue",
 }
-
-
-def names() -> list[str]:
-    """Return the columns that both sides compute."""
-    sums = [f"usage_{name}_sum_{days}d" for name in core.MEASURES for days in core.WINDOWS]
-    trends = [f"usage_{name}_trend_30d_90d" for name in core.MEASURES]
-    return [*sums, *trends, *(f"usage_active_days_{days}d" for days in core.WINDOWS), "usage_days_since_last"]
 
 
 def by_hand(session, folder: Path, out: Path) -> None:
@@ -106,7 +99,7 @@ def measured(side: str, cores: int, folder: Path) -> dict[str, float]:
     session.range(10).count()
     out = folder / f"{side}.panel"
     processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    wanted = set(names())
+    wanted = set(core.core())
     chosen = (
         catalogue_of if side == "all" else lambda *given: [one for one in catalogue_of(*given) if one.name in wanted]
     )
@@ -147,7 +140,7 @@ def largest_difference(folder: Path) -> float:
     import pandas as pd
 
     ours, theirs = (
-        pd.read_parquet(folder / f"{side}.panel").set_index("customer_id")[names()].astype(float)
+        pd.read_parquet(folder / f"{side}.panel").set_index("customer_id")[core.core()].astype(float)
         for side in ("churnml", "hand")
     )
     ours = ours.loc[theirs.index]
@@ -163,17 +156,15 @@ def main() -> None:
     parser.add_argument("--cores", type=int)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--smaller", type=int, default=1, help="Divide customers and rows by this.")
+    parser.add_argument("--size", choices=list(core.SIZES), default="whole")
     arguments = parser.parse_args()
     if arguments.side:
         print(json.dumps(measured(arguments.side, arguments.cores, arguments.folder)))
         return
-    core.CUSTOMERS //= arguments.smaller
-    core.ROWS //= arguments.smaller
     with tempfile.TemporaryDirectory(prefix="churnml-bench-") as scratch:
         folder = arguments.folder or Path(scratch)
         if not (folder / "usage.parquet").exists():
-            core.generate(folder)
+            core.generate(folder, *core.SIZES[arguments.size])
         runs = {(cores, side): [] for cores in (1, 2) for side in SIDES}
         for _ in range(arguments.repeats):
             for (cores, side), found in runs.items():
@@ -181,11 +172,10 @@ def main() -> None:
                     (folder / "state" / "unchanged.json").unlink(missing_ok=True)
                 found.append(in_child(side, cores, folder))
                 print(cores, side, found[-1], file=sys.stderr, flush=True)
-        target = Path(__file__).parent / "results" / ("spark.md" if arguments.smaller == 1 else "spark_small.md")
-        report(runs, largest_difference(folder), target)
+        report(runs, largest_difference(folder), *core.SIZES[arguments.size])
 
 
-def report(runs: dict, difference: float, target: Path) -> None:
+def report(runs: dict, difference: float, customers: int, rows: int) -> None:
     """Write the results table."""
     middle = {
         key: {what: median(run[what] for run in found) for what in ("cpu", "wall")} for key, found in runs.items()
@@ -194,7 +184,7 @@ def report(runs: dict, difference: float, target: Path) -> None:
     lines = [
         "# Core features on Spark, one date",
         "",
-        f"{core.CUSTOMERS:,} customers, {core.ROWS:,} usage rows, {len(names())} columns, medians of"
+        f"{customers:,} customers, {rows:,} usage rows, {len(core.core())} columns, medians of"
         f" {len(runs[1, 'hand'])} runs in turns; {os.cpu_count()} cores shared with other work, {memory:.0f} GB, Python"
         f" {platform.python_version()}. Largest relative difference of any number: {difference:.0e}.",
         "",
@@ -207,6 +197,7 @@ def report(runs: dict, difference: float, target: Path) -> None:
             f"| {SIDES[side]} | [{cores}] | {found['cpu']:.1f} | {found['wall']:.1f} | {found['cpu'] / hand['cpu']:.2f} |"
             f" {found['wall'] / hand['wall']:.2f} | {one['wall'] / two['wall']:.2f} |"
         )
+    target = Path(__file__).parent / "results" / "spark.md"
     target.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 

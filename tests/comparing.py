@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from unittest import mock
 
 import histories
-import oracle
 import numpy as np
+import oracle
 import pandas as pd
 from hypothesis import HealthCheck, Phase, settings
 

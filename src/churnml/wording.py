@@ -163,9 +163,49 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "source": ("source", "来源表"),
     "window": ("window", "窗口（天）"),
     "unit": ("unit", "单位"),
-    "dtype": ("type", "类型"),
+    "theme": ("theme", "主题"),
     "phrase": ("in plain words", "通俗说法"),
     "meaning": ("meaning", "定义"),
+    "why_usage": (
+        "Most who leave use less before they go: how much, how often and since when shows it weeks ahead.",
+        "多数客户在离网前用量下降：用多少、多频繁、从何时起变化，可提前数周看出。",
+    ),
+    "why_network": (
+        "Bad coverage drives customers away, and is a cause that an operator can mend.",
+        "网络质量差会赶走客户，而这是运营商能够改善的原因。",
+    ),
+    "why_price": (
+        "A bill above what the customer is used to, or above the fee, comes before complaints and departures.",
+        "账单高于客户习惯的水平或套餐费，常常先于投诉和离网。",
+    ),
+    "why_payment": (
+        "Who pays later than before, less, or not at all is leaving, or will be cut off.",
+        "付款比以前晚、付得少或不付，说明客户正在离开，或即将被停机。",
+    ),
+    "why_service": (
+        "Troubles that come again, last long or break a promise drive customers away; solved at once, they bind.",
+        "反复出现、久拖不决或未兑现承诺的问题会赶走客户；一次解决则能留住客户。",
+    ),
+    "why_satisfaction": (
+        "What customers say comes before what they do; so does the silence of those who used to answer.",
+        "客户的评价先于行动；曾经回应而如今沉默，也是信号。",
+    ),
+    "why_contract": (
+        "While a contract binds, few leave: the risk rises as it ends, and after a change to a cheaper plan.",
+        "合约期内很少离网：临近到期以及改为更便宜的套餐之后，风险上升。",
+    ),
+    "why_tenure": (
+        "New customers leave more often than old ones, and some of them never began to use what they bought.",
+        "新客户比老客户更容易离网，其中有些从未真正使用。",
+    ),
+    "why_contact": (
+        "Who was approached often, or accepted an offer before, answers another call in another way.",
+        "接触次数多或以前接受过优惠的客户，对再次联系的反应不同。",
+    ),
+    "why_profile": (
+        "Segments, channels and regions have offers, rivals and habits of their own.",
+        "不同客户群、渠道和地区各有其优惠、竞争对手和习惯。",
+    ),
     "catalogue_title": ("{project}: features", "{project}：特征目录"),
     "catalogue_lead": (
         "{count} features of {rows:,} customers, as of {dates}. Coverage: who has a value, date by date. Spread: at the last date,"

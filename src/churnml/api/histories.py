@@ -406,7 +406,7 @@ def catalog(
     -------
     pandas.DataFrame
         One row for each feature: ``name``, ``source`` (table), ``window`` (days), ``unit``, ``dtype``, ``meaning``,
-        ``phrase_en``, ``phrase_zh``.
+        ``phrase_en``, ``phrase_zh``, ``theme`` (features of one theme give one reason) and ``why`` it tells of leaving.
 
     Raises
     ------
@@ -422,9 +422,9 @@ def catalog(
             panel = Panel(histories, [parse_as_of(day) for day in as_of] or _some(usable_dates(histories)))
             listed = panel.features
             write_catalogue(panel.to_pandas(progress=progress), listed, Path(html), project=settings.project, lang=lang)
-    columns = ["name", "source", "window", "unit", "dtype", "meaning", "phrase_en", "phrase_zh"]
+    columns = ["name", "source", "window", "unit", "dtype", "meaning", "phrase_en", "phrase_zh", "theme"]
     table = pd.DataFrame([{name: getattr(feature, name) for name in columns} for feature in listed], columns=columns)
-    return table.astype({"window": "Int64"})
+    return table.astype({"window": "Int64"}).assign(why=[say(f"why_{theme}", lang) for theme in table["theme"]])
 
 
 def _some(dates: list[dt.date]) -> list[dt.date]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction.tracing import Node
@@ -38,12 +37,15 @@ class Source:
         self._indent = indent
         self._names: dict[Any, str] = {}
 
-    def named(self, key: Any, expression: str) -> str:
-        """Compute an expression once, and return the name that it has."""
-        if key not in self._names:
-            self._names[key] = f"v{len(self._names)}"
-            self.lines.append(f"{self._indent}{self._names[key]} = {expression}")
-        return self._names[key]
+    def named(self, expression: str, key: Any = None) -> str:
+        """Compute an expression once, and return the name that it has; the key, if given, stands for it from now on."""
+        name = expression if expression.isidentifier() else self._names.get(expression)
+        if name is None:
+            name = self._names[expression] = f"v{len(self.lines)}"
+            self.lines.append(f"{self._indent}{name} = {expression}")
+        if key is not None:
+            self._names[key] = name
+        return name
 
     def known(self, key: Any) -> str | None:
         """Return the name of what is computed already."""
@@ -57,13 +59,13 @@ class RowSource(Source):
         """Return the name of an expression's values."""
         if not isinstance(node, Node):
             return "nan" if node is None else repr(node)
-        return self.known((node, "value")) or self.named((node, "value"), self._value(node))
+        return self.known((node, "value")) or self.named(self._value(node), (node, "value"))
 
     def condition(self, node: Any) -> str:
         """Return the name of where a condition is true."""
         if not isinstance(node, Node):
             return repr(node is True)
-        return self.known((node, "condition")) or self.named((node, "condition"), self._condition(node))
+        return self.known((node, "condition")) or self.named(self._condition(node), (node, "condition"))
 
     def null(self, node: Any) -> str | None:
         """Return the name of where an expression is null; None where it never is."""
@@ -73,7 +75,7 @@ class RowSource(Source):
 
     def _named_null(self, node: Node) -> str | None:
         expression = self._null(node)
-        return expression and self.named((node, "null"), expression)
+        return expression and self.named(expression, (node, "null"))
 
     def _null(self, node: Node) -> str | None:
         if node.op in ("isnull", "notnull") or (node.op == "fill_null" and node.args[1] is not None):
@@ -122,10 +124,15 @@ class RowSource(Source):
         if op == "ifelse":
             return f"where({self.condition(args[0])}, {self.value(args[1])}, {self.value(args[2])})"
         if op == "div":
-            return f"{self.value(args[0])} / nonzero({self.value(args[1])})"
+            divisor = self.value(args[1])
+            sure = not isinstance(args[1], Node) and args[1] not in (None, 0)
+            return f"{self.value(args[0])} / {divisor if sure else f'nonzero({divisor})'}"
         if op in _SIGNS:
             return f"{self.value(args[0])} {_SIGNS[op]} {self.value(args[1])}"
         own = self.value(args[0])
+        if op in ("date", "truncate", "epoch_days", "day_of_week"):
+            day = self.named(f"floor({own} / {DAY_US})")
+            return {"epoch_days": day, "day_of_week": f"({day} + 3) % 7"}.get(op, f"{day} * {DAY_US}")
         if op in ("fill_null", "coalesce"):
             null = self.null(args[0])
             return f"where({null}, {self.value(args[1])}, {own})" if null else own
@@ -133,11 +140,7 @@ class RowSource(Source):
             "neg": f"-{own}",
             "abs": f"abs({own})",
             "sqrt": f"sqrt(where({own} >= 0, {own}, nan))",
-            "date": f"floor({own} / {DAY_US}) * {DAY_US}",
-            "truncate": f"floor({own} / {DAY_US}) * {DAY_US}",
-            "epoch_days": f"floor({own} / {DAY_US})",
             "hour": f"floor({own} % {DAY_US} / {HOUR_US})",
-            "day_of_week": f"(floor({own} / {DAY_US}) + 3) % 7",
             "index": own,
             "cast": own,
         }
@@ -167,7 +170,7 @@ class ScalarSource(Source):
         """Return the name of an expression's value."""
         if not isinstance(node, Node):
             return repr(node)
-        return self.known(node) or self.named(node, self._value(node))
+        return self.known(node) or self.named(self._value(node), node)
 
     def _value(self, node: Node) -> str:
         op, args = node.op, node.args
@@ -242,4 +245,4 @@ def _nonzero(values: Any) -> Any:
 
 
 def _is_none(values: Any) -> Any:
-    return np.asarray(pd.isna(values))
+    return np.asarray(values == None, dtype=bool)  # noqa: E711 - of each

@@ -52,9 +52,9 @@ class Measure:
     Attributes
     ----------
     how : {"sum", "count", "min", "max", "days", "last", "distinct"}
-        ``count`` counts rows, or values that are not null where a value is given; ``days`` counts distinct days;
-        ``distinct`` counts distinct values; ``last`` takes the value of the latest row, the lowest of several at one
-        instant.
+        ``count`` counts rows, or values that are not null where a value is given, and is null where the window holds
+        no row at all; ``days`` counts distinct days and ``distinct`` distinct values, null where there are none;
+        ``last`` takes the value of the latest row, the lowest of several at one instant.
     value : deferred, optional
         What is taken of a row; nulls are left out.
     where : deferred, optional

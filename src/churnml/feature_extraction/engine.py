@@ -330,7 +330,7 @@ def _apart(rows: ir.Table, at: str, measure: Measure, name: str, instant: Instan
     if measure.where is not None:
         rows = rows.filter(resolve(measure.where, rows))
     if measure.how == "distinct":
-        return rows.group_by(CUSTOMER_ID).agg(resolve(measure.value, rows).nunique().name(name))
+        return rows.group_by(CUSTOMER_ID).agg(_aggregated(rows, measure, None).name(name))
     # not in one step: what sqlglot writes for Spark in place of QUALIFY names tables that are not there
     numbered = rows.mutate(__latest=rows[at].max().over(group_by=rows[CUSTOMER_ID]))
     newest = numbered.filter(numbered[at] == numbered["__latest"])
@@ -357,18 +357,20 @@ def _around(
         start, end = (
             (rows["__turn"], rows["__turn"] + days) if measure.after else (rows["__turn"] - days, rows["__turn"])
         )
-        where = (rows[at] >= start) & (rows[at] < end)
-        if measure.where is not None:
-            where &= resolve(measure.where, rows)
-        taken[name] = _aggregated(rows, measure, where)
+        inside = (rows[at] >= start) & (rows[at] < end)
+        where = inside if measure.where is None else inside & resolve(measure.where, rows)
+        value = _aggregated(rows, measure, where)
+        taken[name] = (rows.count(where=inside) > 0).ifelse(value, None) if measure.how == "count" else value
     return rows.group_by(CUSTOMER_ID).agg(**taken)
 
 
 def _aggregated(rows: ir.Table, measure: Measure, where: ir.BooleanValue | None) -> ir.Value:
     if measure.value is None:
         return rows.count(where=where)
-    how = {"days": "nunique", "distinct": "nunique"}.get(measure.how, measure.how)
-    return getattr(resolve(measure.value, rows), how)(where=where)
+    value = resolve(measure.value, rows)
+    if measure.how in ("days", "distinct"):
+        return value.nunique(where=where).nullif(0)
+    return getattr(value, measure.how)(where=where)
 
 
 def _merged(rows: ir.Table, at: str, measures: dict[str, Measure], instant: Instant) -> ir.Table:

@@ -33,6 +33,9 @@ def microseconds_of(moment: dt.datetime) -> float:
 
 
 Span = tuple[int | None, int, bool]  # window, until, after
+_SortedRows = dict[
+    tuple[str, str], tuple[Array, Array]
+]  # by table and time column: order, and times with their sign turned
 
 
 @dataclass
@@ -43,9 +46,10 @@ class _Group:
     ----------
     folds : dict of list of int
         By how they are folded: the arrays of rows, by their places.
-    readings : dict of tuple
-        By measure: how, place among the folds (or arrays, for what is not folded), place of its count, number of its
-        window.
+    counts, folded : list of tuple
+        Where a measure goes, by how it is folded, place among the folds, place of its count, number of its window.
+    others : list of tuple
+        Where it goes, how, places of values and of the rows that count among the arrays, number of its window.
     spans : list of tuple
         The windows.
     """
@@ -55,7 +59,9 @@ class _Group:
     turn: Turn | None
     turned: int | None = None
     folds: dict[str, list[int]] = field(default_factory=lambda: {name: [] for name in _FOLDS})
-    readings: dict[str, tuple[str, int, int, int]] = field(default_factory=dict)
+    counts: list[tuple[int, int, int]] = field(default_factory=list)
+    folded: list[tuple[int, str, int, int, int]] = field(default_factory=list)
+    others: list[tuple[int, str, int, int, int]] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
 
     @cached_property
@@ -93,6 +99,8 @@ class Online:
         self, features: Sequence[Feature], contexts: Contexts, kinds: Mapping[str, Mapping[str, Kind]]
     ) -> None:
         self._features = list(features)
+        self._names = [feature.name for feature in self._features]
+        self._looking_up = [feature for feature in self._features if feature.pool or feature.frequent]
         self._graph = Graph()
         groups = grouped(self._features)
         tables = {table for table, *_ in groups} | {
@@ -104,6 +112,7 @@ class Online:
             self._kinds[table] |= {context.name: _kind_of(context, kinds[table]) for context in made}
         self._sources = {table: RowSource() for table in tables}
         self._arrays: dict[str, list[str]] = {table: [] for table in tables}
+        self._slots: dict[str, int] = {}
         self._groups = [self._group(table, at, found) for (table, at, *_), found in groups.items()]
         self._rows = {
             table: compiled(f"rows_of_{table}", "c, zeros, ones", source, f"[{', '.join(self._arrays[table])}]")
@@ -147,14 +156,15 @@ class Online:
                 rows[context.name] = _context(context, rows, tables[context.source] if context.source else rows)
             count = len(rows[SCHEMAS[table].event])
             arrays[table] = self._rows[table](rows, np.zeros(count, bool), np.ones(count, bool))
-        found: dict[str, Any] = {}
+        found: list[Any] = [None] * len(self._slots)
+        sorted_rows: _SortedRows = {}
         for group in self._groups:
-            found |= _measured(group, columns, arrays, instant)
+            _measure(group, columns, arrays, instant, sorted_rows, found)
         values = self._formulas(found, customer, int(instant // DAY_US))
-        return {
-            feature.name: _finished(feature, value, frozen)
-            for feature, value in zip(self._features, values, strict=True)
-        }
+        features = dict(zip(self._names, values, strict=True))
+        for feature in self._looking_up:
+            features[feature.name] = _looked_up(feature, features[feature.name], frozen)
+        return features
 
     def _array(self, table: str, expression: str) -> int:
         arrays = self._arrays[table]
@@ -169,27 +179,28 @@ class Online:
             where = group.turn.where.resolve(Columns(self._graph, group.turn.source, self._kinds[group.turn.source]))
             group.turned = self._array(group.turn.source, source.condition(where))
         for key, measure in measures.items():
-            group.readings[key] = self._reading(group, measure)
+            self._slots[key] = len(self._slots)
+            self._read(group, self._slots[key], measure)
         return group
 
-    def _reading(self, group: _Group, measure: Measure) -> tuple[str, int, int, int]:
+    def _read(self, group: _Group, slot: int, measure: Measure) -> None:
         source, rows = self._sources[group.table], Columns(self._graph, group.table, self._kinds[group.table])
         value = None if measure.value is None else measure.value.resolve(rows)
         wheres = [] if measure.where is None else [source.condition(measure.where.resolve(rows))]
         span = group.span(measure)
-        if measure.how == "last":
-            chosen = self._array(group.table, wheres[0] if wheres else "ones")
-            return "last", self._array(group.table, source.value(value)), chosen, span
-        null = None if value is None else source.null(value)
-        conditions = " & ".join([*wheres, *([f"~{null}"] if null else [])]) or "ones"
-        chosen = self._array(group.table, source.named(("chosen", conditions), conditions))
-        if measure.how in ("days", "distinct"):
-            return measure.how, self._array(group.table, source.value(value)), chosen, span
-        count = self._fold(group, "sum", source.named(("count", conditions), f"({conditions}) * 1.0"))
+        null = None if value is None or measure.how == "last" else source.null(value)
+        conditions = " & ".join([*wheres, *([source.named(f"~{null}")] if null else [])]) or "ones"
+        conditions = source.named(conditions)
+        if measure.how in ("last", "days", "distinct"):
+            places = self._array(group.table, source.value(value)), self._array(group.table, conditions)
+            group.others.append((slot, measure.how, *places, span))
+            return
+        count = self._fold(group, "sum", conditions)
         if value is None or measure.how == "count":
-            return "count", count, count, span
-        filled = f"where({conditions}, {source.value(value)}, {_FOLDS[measure.how][1]})"
-        return measure.how, self._fold(group, measure.how, source.named(("filled", filled), filled)), count, span
+            group.counts.append((slot, count, span))
+            return
+        filled = source.named(f"where({conditions}, {source.value(value)}, {_FOLDS[measure.how][1]})")
+        group.folded.append((slot, measure.how, self._fold(group, measure.how, filled), count, span))
 
     def _fold(self, group: _Group, how: str, expression: str) -> int:
         place = self._array(group.table, expression)
@@ -209,12 +220,14 @@ class Online:
             }
             row = _Inputs(self._graph, number, own | {"as_of_day": "number"}, inputs)
             for name, measure in feature.inputs.items():
-                leaves[f"{number} {name}"] = f"found[{key_of(feature, measure)!r}]"
+                leaves[f"{number} {name}"] = f"found[{self._slots[key_of(feature, measure)]}]"
             leaves |= {name: f"customer.get({name!r})" for name in own} | {"as_of_day": "as_of_day"}
             formula: Any = feature.pool.by if feature.pool else feature.formula
             value = source.value(formula.resolve(row))
             filled = feature.empty is not None and not feature.pool
-            results.append(f"({feature.empty!r} if {value} is None else {value})" if filled else value)
+            value = f"({feature.empty!r} if {value} is None else {value})" if filled else value
+            whole = feature.dtype == "int64" and not feature.pool
+            results.append(f"None if {value} is None else int({value})" if whole else value)
         return compiled("formulas", "found, customer, as_of_day", source, f"[{', '.join(results)}]")
 
     def _kind_of(self, feature: Feature, measure: Measure) -> Kind:
@@ -271,11 +284,18 @@ def _context(context: RowContext, rows: Rows, other: Rows) -> Array:
     return found
 
 
-def _measured(
-    group: _Group, columns: Mapping[str, Rows], arrays: Mapping[str, Sequence[Array]], instant: float
-) -> dict[str, Any]:
-    """Return the measures of a group."""
+def _measure(
+    group: _Group,
+    columns: Mapping[str, Rows],
+    arrays: Mapping[str, Sequence[Array]],
+    instant: float,
+    sorted_rows: _SortedRows,
+    found: list[Any],
+) -> None:
+    """Find the measures of a group; those of which there is nothing stay null."""
     times, rows = columns[group.table][group.at], arrays[group.table]
+    if not len(times):
+        return
     end = instant
     if group.turn:
         turns = columns[group.turn.source][SCHEMAS[group.turn.source].event]
@@ -283,43 +303,42 @@ def _measured(
         if group.turned is not None:
             counted &= arrays[group.turn.source][group.turned]
         if not counted.any():
-            return dict.fromkeys(group.readings)
+            return
         end = float(turns[counted].max() // DAY_US * DAY_US)
-    if not len(times):
-        return dict.fromkeys(group.readings)
-    order = (-times).argsort(kind="stable")
-    aged = -times[order]  # the newest first
-    first, *places = aged.searchsorted(np.concatenate(([-instant], group.edges - end)), side="right").tolist()
-    slices = [
-        (max(first, start), max(first, start, stop)) for start, stop in zip(places[::2], places[1::2], strict=True)
-    ]
-    folded = {how: _folded(how, rows, made, order, slices) for how, made in group.folds.items() if made}
-    found: dict[str, Any] = {}
-    for key, (how, place, count, number) in group.readings.items():
-        start, stop = slices[number]
-        if how == "count":
-            found[key] = int(folded["sum"][count][number]) if stop > start or group.turn else None
-        elif how in folded:
-            found[key] = folded[how][place][number] if folded["sum"][count][number] else None
-        elif how == "last":
-            found[key] = _last(rows[place], rows[count], times, order[start:stop])
-        else:
-            inside = order[start:stop]
-            values = set(rows[place][inside[rows[count][inside]]].tolist())
-            found[key] = len(values) or (0 if how == "distinct" and stop > start else None)
-    return found
+    if (group.table, group.at) not in sorted_rows:
+        negative = -times
+        order = negative.argsort(kind="stable")
+        sorted_rows[group.table, group.at] = order, negative[order]
+    order, aged = sorted_rows[group.table, group.at]  # the newest first
+    bounds = aged.searchsorted(np.maximum(group.edges - end, -instant), side="right")
+    starts, stops = bounds[::2], bounds[1::2]
+    nothing = starts == stops
+    empty = nothing.tolist()
+    folded = {how: _folded(how, rows, made, order, bounds, nothing) for how, made in group.folds.items() if made}
+    for slot, count, number in group.counts:
+        if not empty[number]:
+            found[slot] = int(folded["sum"][count][number])
+    for slot, how, place, count, number in group.folded:
+        if folded["sum"][count][number]:
+            found[slot] = folded[how][place][number]
+    for slot, how, place, chosen, number in group.others:
+        if not empty[number]:
+            inside = order[starts[number] : stops[number]]
+            inside = inside[rows[chosen][inside]]
+            values = rows[place][inside]
+            found[slot] = _last(values, times[inside]) if how == "last" else len(set(values.tolist())) or None
 
 
 def _folded(
-    how: str, rows: Sequence[Array], places: Sequence[int], order: Array, slices: Sequence[tuple[int, int]]
+    how: str, rows: Sequence[Array], places: Sequence[int], order: Array, bounds: Array, nothing: Array
 ) -> list[list[float]]:
     """Fold arrays over slices of their rows: for each array, a number for each slice."""
-    folding, nothing = _FOLDS[how]
-    stacked = np.full((len(places), len(order) + 1), nothing)
-    np.array([rows[place] for place in places]).take(order, axis=1, out=stacked[:, :-1], mode="clip")
-    bounds = [bound for pair in slices for bound in pair]
+    folding, neutral = _FOLDS[how]
+    stacked = np.empty((len(places), len(order) + 1))
+    stacked[:, -1] = neutral
+    np.array([rows[place] for place in places], np.float64).take(order, axis=1, out=stacked[:, :-1], mode="clip")
     results = folding.reduceat(stacked, bounds, axis=1)[:, ::2]
-    results[:, [number for number, (start, stop) in enumerate(slices) if start == stop]] = nothing
+    results[:, nothing] = neutral
     return results.tolist()  # type: ignore[no-any-return]
 
 
@@ -330,19 +349,16 @@ def _edges(span: Span) -> tuple[float, float]:
     return (-length, 0.0) if after else (until * float(DAY_US), length)
 
 
-def _last(values: Array, chosen: Array, times: Array, inside: Array) -> Any:
-    inside = inside[chosen[inside]]
-    if not len(inside):
+def _last(values: Array, times: Array) -> Any:
+    """Return the lowest value of the newest rows, which come first."""
+    if not len(values):
         return None
-    newest = inside[times[inside] == times[inside[0]]]
-    there = [value for value in values[newest].tolist() if value is not None and value == value]
+    there = [value for value in values[times == times[0]].tolist() if value is not None and value == value]
     return min(there, default=None)
 
 
-def _finished(feature: Feature, value: Any, frozen: Frozen) -> Any:
+def _looked_up(feature: Feature, value: Any, frozen: Frozen) -> Any:
+    table = frozen.table(feature.name)
     if feature.pool:
-        table = frozen.table(feature.name)
         return table.get(None if value is None or str(value) not in table else str(value))
-    if feature.frequent and value is not None:
-        return value if value in frozen.table(feature.name) else OTHER
-    return int(value) if feature.dtype == "int64" and value is not None else value
+    return value if value is None or value in table else OTHER

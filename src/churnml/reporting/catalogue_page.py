@@ -90,6 +90,7 @@ def _told(feature: Feature, columns: list[pd.Series[Any]], lang: Language) -> di
         "window": feature.window,
         "unit": feature.unit,
         "meaning": feature.meaning,
+        "why": say(f"why_{feature.theme}", lang),
         "phrase": feature.phrase_zh if lang == "zh" else feature.phrase_en,
         "coverage": [round(100 * float(column.notna().mean())) for column in columns],
         "shift": None if moved is None else f"{moved:.2f}",
