@@ -31,8 +31,12 @@ lint: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/ready
+# Peers that nothing else needs are installed beside the rest.
+bench: .venv/spark
+	$(BIN)/uv pip install --quiet --python $(BIN)/python polars
 	$(BIN)/python benchmarks/features.py
+	$(BIN)/python benchmarks/online.py
+	$(BIN)/python benchmarks/spark.py
 
 # After a change of the dependencies in pyproject.toml.
 lock: .venv/ready

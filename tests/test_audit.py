@@ -10,7 +10,10 @@ import churnml
 from churnml.feature_extraction.declare import Feature, Measure
 from churnml.snapshots import panel as panels
 from churnml.snapshots.audit import moving_features
+from churnml.snapshots.splits import OutOfTime
 from churnml.tables.histories import Histories, open_histories
+from churnml.training import dates
+from churnml.training.dates import churn_schedule
 
 T = dt.date(2024, 3, 1)
 
@@ -39,6 +42,23 @@ def test_a_gate_that_lets_later_rows_pass_is_found(found, monkeypatch, table):
     monkeypatch.setattr(Histories, "known", leaking)
     monkeypatch.setattr(panels, "catalogue_of", lambda *_: [count])
     assert [finding.column for finding in moving_features(found, T, customers=300)] == ["own_count"]
+
+
+def test_train_dates_that_see_the_test_are_found(simulated, found, monkeypatch):
+    schedule = churn_schedule(found)
+    assert len(schedule.train) > 1
+    assert schedule.overlapping == []
+
+    def careless(days, _outcome_days):
+        return OutOfTime(days[:-1], days[-1:], 0)
+
+    monkeypatch.setattr(dates, "out_of_time", careless)
+    overlapping = churn_schedule(found).overlapping
+    assert overlapping == [day for day in schedule.known[:-1] if day not in schedule.train]
+    assert overlapping
+    report = churnml.audit(simulated, T)
+    assert {finding.facts["model"] for finding in report.findings} == {"churn", "value"}
+    assert f"the first {overlapping[0]}, reaches past the test date" in report.to_dict()["findings"][0]["message"]
 
 
 def test_a_leaking_feature_of_ones_own_is_found_by_command_and_stops_training(simulated, tmp_path):

@@ -22,6 +22,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "it moves when rows and columns that became known at {as_of} or later are rewritten: it looks into the future",
         "改写 {as_of} 及之后才可知的数据后该特征随之变化：它使用了未来信息",
     ),
+    "overlaps": (
+        "{model} model: the outcome of {dates} train dates, the first {first}, reaches past the test date {test}",
+        "{model} 模型：{dates} 个训练日期（最早 {first}）的结果期超过了测试日期 {test}",
+    ),
     "decides_by_null": (
         "whether it is empty tells who leaves (AUC {auc:.3f} at {as_of}): it was probably filled in afterwards; "
         "leave it out, or give its versions with known_at",

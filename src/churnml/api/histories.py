@@ -36,6 +36,7 @@ from churnml.tables.histories import (
     refuse_too_many_bad,
 )
 from churnml.tables.sources import all_files_of
+from churnml.training.dates import churn_schedule, value_schedule
 from churnml.wording import Language, say
 
 PathLike = str | os.PathLike[str]
@@ -198,7 +199,8 @@ class AuditReport:
     features : int
         How many.
     findings : list of Finding
-        Features that move with the future, columns that give the outcome away.
+        Features that move with the future, columns that give the outcome away, train dates whose outcome the test
+        date sees.
     """
 
     as_of: dt.date
@@ -248,7 +250,23 @@ def audit(config: ConfigLike, as_of: AsOf | None = None, *, progress: bool = Fal
         panel = Panel(histories, [day], labels=True)
         rows = panel.to_pandas(progress=progress)
         findings = [*moving_features(histories, day), *leaking_columns(rows, panel.features, day)]
-        return AuditReport(day, len(panel.features), findings)
+        return AuditReport(day, len(panel.features), [*findings, *_overlaps(histories)])
+
+
+def _overlaps(histories: Histories) -> list[Finding]:
+    """Look for dates that training would learn from although their outcome reaches past the test date."""
+    try:
+        churn = churn_schedule(histories)
+        value = value_schedule(histories, churn)
+    except ChurnmlError:  # too little to train on: `train` says so
+        return []
+    found = {"churn": churn.overlapping, "value": value.overlapping if value else []}
+    tests = {"churn": churn.test, "value": value.test if value else []}
+    return [
+        Finding(None, None, "overlaps", {"model": model, "dates": len(days), "first": days[0], "test": tests[model][0]})
+        for model, days in found.items()
+        if days
+    ]
 
 
 def _leaks(histories: Histories) -> list[Finding]:

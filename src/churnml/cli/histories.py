@@ -128,7 +128,11 @@ def audit(config: str, as_of: str | None, lang: Language, as_json: bool) -> None
     report = api.audit(settings, day, progress=True)
     told = report.to_dict(lang)
     lines = [say("audited" if report.passed else "audited_leaks", lang, features=report.features, as_of=report.as_of)]
-    lines += [f"  - {found['table']}.{found['column']}: {found['message']}" for found in told["findings"]]
+    places = [".".join(filter(None, (found["table"], found["column"]))) for found in told["findings"]]
+    lines += [
+        f"  - {place}{': ' if place else ''}{found['message']}"
+        for place, found in zip(places, told["findings"], strict=True)
+    ]
     show(told, "\n".join(lines), as_json=as_json)
 
 

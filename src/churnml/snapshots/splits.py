@@ -46,3 +46,8 @@ def out_of_time(dates: Sequence[dt.date], outcome_days: int) -> OutOfTime:
     train = [day for day in days if day + outcome_days * DAY <= last and day < last]
     missing = 0 if train else max(outcome_days - (last - days[0]).days, 1)
     return OutOfTime(train, [last], missing)
+
+
+def overlapping(train: Sequence[dt.date], test: Sequence[dt.date], outcome_days: int) -> list[dt.date]:
+    """Return the train dates whose outcome reaches past the first test date: a model would be tested on what it saw."""
+    return [day for day in train if day + outcome_days * DAY > min(test)]

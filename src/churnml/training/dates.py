@@ -11,7 +11,7 @@ from churnml.asof import DAY
 from churnml.errors import ChurnmlError
 from churnml.labels.outcome import known_from, observed_until, value_known_until
 from churnml.snapshots.readiness import first_row, usable_dates
-from churnml.snapshots.splits import OutOfTime, out_of_time
+from churnml.snapshots.splits import OutOfTime, out_of_time, overlapping
 from churnml.tables.histories import Histories
 
 _EVENTS = ("usage", "bills", "complaints", "surveys", "costs", "contacts")
@@ -38,6 +38,11 @@ class Schedule:
     test: list[dt.date]
     outcome_days: int
     out_of_time: bool
+
+    @property
+    def overlapping(self) -> list[dt.date]:
+        """The train dates that see what the test asks for."""
+        return overlapping(self.train, self.test, self.outcome_days) if self.out_of_time else []
 
 
 def churn_schedule(histories: Histories, given: Sequence[dt.date] = ()) -> Schedule:
