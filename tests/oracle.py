@@ -778,6 +778,13 @@ def bills_features(rows: list[Row], subscriptions: list[Row], T: datetime, setti
     # "How far the mean bill ... lies over the monthly fee in force, at least 0; null without a bill or a fee"
     recent, fee = mean(last90, "amount"), fee_of(subscriptions)
     out["bills_over_fee_mean_90d"] = None if recent is None or fee is None else max(0.0, recent - fee)
+    # "How far the mean bill of the 275 days up to 90 days before the date lies below the monthly fee in force, less how
+    # far that of the last 90 days does, at least 0; null without a bill in either, or a fee"
+    before = mean(within(rows, "billed_at", T - 365 * DAY, T - 90 * DAY), "amount")
+    if before is None or recent is None or fee is None:
+        out["bills_discount_ended_90d_365d"] = None
+    else:
+        out["bills_discount_ended_90d_365d"] = max(0.0, max(0.0, fee - before) - max(0.0, fee - recent))
     months = [total(seen, "amount") for seen in periods(rows, "billed_at", T, 12)]
     out["bills_months_in_a_row"] = in_a_row([month > CENT_OF_A_CENT for month in months])
     out["bills_amount_least_of_6_months"] = min(months[:6])

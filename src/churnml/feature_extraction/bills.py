@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from ibis import _
@@ -10,6 +11,7 @@ from ibis import _
 from churnml.feature_extraction.declare import (
     MEAN,
     NOTHING,
+    Deferred,
     Feature,
     Layout,
     Measure,
@@ -149,20 +151,30 @@ def _of_shock(money: str) -> Iterator[Feature]:
         phrase_en="bills of the last quarter against those of a year",
         phrase_zh="近90天账单与近一年日均之比",
     )
-    over = MEAN - _.fee
+    fee = {"fee": Measure("sum", _.monthly_fee, where=_.ended_at.isnull(), source="subscriptions")}
     yield feature(
         "bills_over_fee_mean_90d",
-        inputs={
-            **mean(_.amount, 90),
-            "fee": Measure("sum", _.monthly_fee, where=_.ended_at.isnull(), source="subscriptions"),
-        },
-        formula=(over > 0).ifelse(over, over * 0),
+        inputs={**mean(_.amount, 90), **fee},
+        formula=_at_least_0(MEAN - _.fee),
         window=90,
         unit=money,
         meaning="How far the mean bill of the 90 days before the date lies over the monthly fee in force, at least 0;"
         " null without a bill or a fee.",
         phrase_en="average bill above the monthly fee, last quarter",
         phrase_zh="近90天账单超出月租费的平均金额",
+    )
+    earlier = {name: replace(measure, window=365, until=90) for name, measure in mean(_.amount, 90).items()}
+    yield feature(
+        "bills_discount_ended_90d_365d",
+        inputs={**mean(_.amount, 90), **fee, "total_before": earlier["total"], "n_before": earlier["n"]},
+        formula=_at_least_0(_at_least_0(_.fee - _.total_before / _.n_before) - _at_least_0(_.fee - MEAN)),
+        window=365,
+        unit=money,
+        meaning="How far the mean bill of the 275 days up to 90 days before the date lies below the monthly fee in"
+        " force, less how far that of the last 90 days does, at least 0: a discount that ended; null without a bill"
+        " in either, or a fee.",
+        phrase_en="discount on the monthly fee that ended last quarter",
+        phrase_zh="近90天结束的月租优惠金额",
     )
     months = each_period(12)
     yield feature(
@@ -227,3 +239,7 @@ def _of_payment() -> Iterator[Feature]:
         phrase_en="bills are paid later than before by so many days",
         phrase_zh="付款延迟较近一年平均增加的天数",
     )
+
+
+def _at_least_0(value: Deferred) -> Deferred:
+    return (value > 0).ifelse(value, value * 0)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 from scipy.spatial.distance import jensenshannon
 
 from churnml.columns import AS_OF
 from churnml.feature_extraction.declare import Feature
-from churnml.files import atomic_file
+from churnml.reporting.pages import write_page
 from churnml.scoring.reasons import readable
 from churnml.wording import Language, say
 
@@ -48,16 +46,15 @@ def write_catalogue(
     """
     dates = sorted(panel[AS_OF].unique())
     parts = [panel[panel[AS_OF] == day] for day in dates]
-    page = _template().render(
-        t=lambda key, **facts: say(key, lang, **facts),
-        lang="zh-CN" if lang == "zh" else "en",
-        project=project,
-        dates=[f"{pd.Timestamp(day):%Y-%m-%d}" for day in dates],
-        rows=len(parts[-1]),
-        features=[_told(feature, [part[feature.name] for part in parts], lang) for feature in features],
-    )
-    with atomic_file(target) as part:
-        part.write_text(page, encoding="utf-8", errors="replace")
+    facts = {
+        "t": lambda key, **facts: say(key, lang, **facts),
+        "lang": "zh-CN" if lang == "zh" else "en",
+        "project": project,
+        "dates": [f"{pd.Timestamp(day):%Y-%m-%d}" for day in dates],
+        "rows": len(parts[-1]),
+        "features": [_told(feature, [part[feature.name] for part in parts], lang) for feature in features],
+    }
+    write_page("catalogue.html.j2", target, facts)
 
 
 def shift(first: pd.Series[Any], last: pd.Series[Any]) -> float:
@@ -113,15 +110,3 @@ def _spread(column: pd.Series[Any]) -> dict[str, Any]:
         return {"bars": bars, "low": readable(low), "high": readable(high), "values": []}
     shares = there.astype("str").value_counts(normalize=True).head(_VALUES)
     return {"bars": [], "low": "", "high": "", "values": [(name, round(100 * part)) for name, part in shares.items()]}
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("churnml", "reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("catalogue.html.j2")

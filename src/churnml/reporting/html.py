@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
@@ -17,9 +15,9 @@ from matplotlib.figure import Figure
 from churnml.columns import CUSTOMER_ID
 from churnml.evaluation import plots
 from churnml.evaluation.plots import percent
-from churnml.files import atomic_file
 from churnml.reporting.listing import listed, told_of_list
 from churnml.reporting.numbers import call_list, groups, headline, reasons
+from churnml.reporting.pages import write_page
 from churnml.reporting.report import KEY_SEGMENT, ModelName, Report, TrainedModel
 from churnml.reporting.svg import inline_svg
 from churnml.reporting.trust import by_slice, comparison, told_of_test
@@ -50,45 +48,31 @@ def write_report(report: Report, target: Path, lang: Language = "en") -> None:
     ChurnmlError
         If the file cannot be written.
     """
-    page = _page(report, Words(lang, shown(report.currency)))
-    with atomic_file(target) as part:
-        part.write_text(page, encoding="utf-8", errors="replace")
+    write_page("report.html.j2", target, _facts(report, Words(lang, shown(report.currency))))
 
 
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("churnml", "reporting"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2")
-
-
-def _page(report: Report, words: Words) -> str:
-    return _template().render(
-        t=words.say,
-        lang="zh-CN" if words.lang == "zh" else "en",
-        project=shown(report.project),
-        as_of=words.date(report.as_of),
-        span=words.span(report.window),
-        days=report.value_horizon_days,
-        unit=plots.unit(words.currency, words.lang),
-        has_value=headline(report).value_at_risk is not None,
-        head=head(report, words),
-        lead=lead(report, words),
-        cautions=cautions(report, words),
-        cards=_cards(report, words),
-        listed=listed(report, words),
-        told_of_list=told_of_list(report, words),
-        with_campaign=report.campaign is not None,
-        groups=[grouped for column in _GROUPS if (grouped := _groups(report, column, words))],
-        reasons=_reasons(report, words),
-        models=[_model(name, model, words) for name, model in report.models.items()],
-        steps=_steps(report, words),
-    )
+def _facts(report: Report, words: Words) -> dict[str, Any]:
+    return {
+        "t": words.say,
+        "lang": "zh-CN" if words.lang == "zh" else "en",
+        "project": shown(report.project),
+        "as_of": words.date(report.as_of),
+        "span": words.span(report.window),
+        "days": report.value_horizon_days,
+        "unit": plots.unit(words.currency, words.lang),
+        "has_value": headline(report).value_at_risk is not None,
+        "head": head(report, words),
+        "lead": lead(report, words),
+        "cautions": cautions(report, words),
+        "cards": _cards(report, words),
+        "listed": listed(report, words),
+        "told_of_list": told_of_list(report, words),
+        "with_campaign": report.campaign is not None,
+        "groups": [grouped for column in _GROUPS if (grouped := _groups(report, column, words))],
+        "reasons": _reasons(report, words),
+        "models": [_model(name, model, words) for name, model in report.models.items()],
+        "steps": _steps(report, words),
+    }
 
 
 def _cards(report: Report, words: Words) -> list[dict[str, str]]:
