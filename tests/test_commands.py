@@ -340,7 +340,7 @@ def test_features_writes_what_its_json_says(operator: Operator) -> None:
 
 def test_catalog_lists_the_columns_of_the_panel_in_its_order(operator: Operator) -> None:
     listed = json.loads(run("catalog", operator.write(), "--json").out)
-    words = {"name", "source", "window", "unit", "dtype", "meaning", "phrase_en", "phrase_zh"}
+    words = {"name", "source", "window", "unit", "dtype", "meaning", "phrase_en", "phrase_zh", "theme", "why"}
     assert all(set(feature) == words for feature in listed)
     assert all(feature["meaning"] and feature["phrase_en"] for feature in listed)
     assert all(CHINESE.search(feature["phrase_zh"]) for feature in listed)
