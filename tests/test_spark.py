@@ -242,7 +242,9 @@ def test_scores_on_spark_equal_the_embedded_ones(operator, scorers, tmp_path):
     same(got[plain], embedded[plain])
     for customer, reasons in embedded["reasons"].items():
         for ours, theirs in zip(got.loc[customer, "reasons"], reasons, strict=True):
-            assert {name for name in theirs if not comparing.agrees(ours[name], theirs[name])} == set()
+            # the last digit of a sum may decide how a sentence rounds it
+            words = set() if ours["value"] == theirs["value"] else {"text_en", "text_zh"}
+            assert {name for name in theirs if not comparing.agrees(ours[name], theirs[name])} <= words
     kept = pd.read_parquet(operator.state_folder / "scores" / f"{AS_OF}.parquet")
     assert len(kept) == len(embedded)
 
