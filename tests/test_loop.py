@@ -17,11 +17,13 @@ from churnml.columns import CHURN_PROBABILITY
 from churnml.config import Tracking, Training, load_config
 from churnml.evaluation.judge import judge
 from churnml.evaluation.metrics import CHURN_METRICS, VALUE_METRICS
+from churnml.feature_extraction.catalogue import catalogue_of
 from churnml.models.bundle import Bundle
 from churnml.registry import champions, promotion, store
 from churnml.registry.record import record
 from churnml.scoring.reasons import readable
 from churnml.scoring.score import SCHEMA
+from churnml.tables.histories import describe_tables
 from churnml.training.fit import Trained
 from churnml.training.gates import Evidence, churn_verdict, value_verdict
 from churnml.training.run import _write
@@ -127,9 +129,7 @@ def test_every_number_in_a_reason_is_what_the_raw_rows_give(operator, scores, tr
     accepted, _ = oracle.read(tables, settings)
     expected = oracle.features(accepted, dt.date.fromisoformat(AS_OF), settings)
     listed = catalogue_of(operator, describe_tables(operator))
-    of_everyone = {
-        feature.name for feature in listed if feature.pool or feature.frequent
-    }  # the oracle sees 40 customers
+    of_everyone = {feature.name for feature in listed if feature.pool or feature.frequent}  # not of 40
     told = 0
     for row in some.itertuples():
         effects = [reason["effect"] for reason in row.reasons]
