@@ -12,9 +12,8 @@ from churnml.errors import ChurnmlError
 from churnml.feature_extraction.declare import Feature, How, Layout, Measure, Theme
 from churnml.feature_extraction.engine import Contexts
 from churnml.feature_extraction.online import Online
+from churnml.feature_extraction.usage import LOOK_BACK_DAYS
 from churnml.tables.schema import SCHEMAS, Dtype, Kind
-
-LONGEST_LOOK_BACK = 730  # days, of usage
 
 
 def own_features(path: Path, layout: Layout) -> list[Feature]:
@@ -147,8 +146,8 @@ def _wrong_measure(measure: Measure, table: str) -> Iterator[str]:
     window = measure.window
     if window is not None and (not isinstance(window, int) or isinstance(window, bool) or window < 1):
         yield f"has the window {window}: give whole days"
-    elif schema.large and (window is None or window > LONGEST_LOOK_BACK):
-        yield f"looks back without end: usage is read {LONGEST_LOOK_BACK} days back at most, give a window"
+    elif schema.large and (window is None or window > LOOK_BACK_DAYS):
+        yield f"looks back without end: usage is read {LOOK_BACK_DAYS} days back at most, give a window"
     elif measure.turn and window is None:
         yield "has a turn and no window"
     elif measure.until and (measure.turn or measure.how in ("last", "days", "distinct")):

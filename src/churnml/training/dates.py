@@ -44,6 +44,11 @@ class Schedule:
         """The train dates that see what the test asks for."""
         return overlapping(self.train, self.test, self.outcome_days) if self.out_of_time else []
 
+    @property
+    def tests_later(self) -> bool:
+        """Whether the test asks for nothing that the training has seen."""
+        return self.out_of_time and not self.overlapping
+
 
 def churn_schedule(histories: Histories, given: Sequence[dt.date] = ()) -> Schedule:
     """Choose the dates of the churn model.

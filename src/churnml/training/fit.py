@@ -95,9 +95,7 @@ def fit_churn(data: TrainingData, facts: dict[str, Any], *, seed: int) -> Traine
     rows, model = _tested(data.churn_rows, schedule, tested, seed)
     evaluation = judge(rows, CHURN_METRICS, seed=seed)
     train, test = (int(data.churn_rows(dates)[CHURNED].sum()) for dates in (schedule.train, schedule.test))
-    verdict = churn_verdict(
-        evaluation, Evidence(schedule.out_of_time and not schedule.overlapping, data.leaks, train, test)
-    )
+    verdict = churn_verdict(evaluation, Evidence(schedule.tests_later, data.leaks, train, test))
     known = data.churn_rows(schedule.known)
     final = fitted(known, data.read(known), ladder=[model.search_["leaves"]])
     bundle = Bundle({CHURN_PROBABILITY: final}, {**facts, "as_of": _texts(schedule.known)})
@@ -143,7 +141,7 @@ def fit_value(data: TrainingData, config: Config, facts: dict[str, Any], schedul
 
     rows, _ = _tested(data.value_rows, schedule, tested, seed)
     evaluation = judge(rows, VALUE_METRICS, seed=seed)
-    verdict = value_verdict(evaluation, Evidence(schedule.out_of_time and not schedule.overlapping, data.leaks))
+    verdict = value_verdict(evaluation, Evidence(schedule.tests_later, data.leaks))
     known = data.value_rows(schedule.known)
     models: dict[str, Estimator] = {
         EXPECTED_VALUE: fitted(known),
