@@ -15,7 +15,7 @@ from churnml.feature_extraction.own import own_features
 
 AS_OF = "2024-03-01"
 LAYOUT = Layout((7, 30), ("voice_minutes",), {}, frozenset({"usage", "bills"}))
-HEAD = "from ibis import _\nfrom churnml.feature_extraction.declare import Feature, Measure, Pool, mean, MEAN, share\n"
+HEAD = "from ibis import _\nfrom churnml.feature_extraction.declare import Feature, Measure, Pool, Turn\n"
 WORDS = 'unit="", meaning="m", phrase_en="long calls", phrase_zh="长通话", theme="usage"'
 GOOD = f"""{HEAD}
 def features(layout):
@@ -78,8 +78,30 @@ def feature(**changed):
         ("import nothing_like_it", "mine.py, line 1: ModuleNotFoundError"),
         ("def features(layout):\n    return 1 / 0", "mine.py, line 2: ZeroDivisionError"),
         ("def features(layout):\n    yield 3", "3 is no Feature"),
-        (feature(inputs='{"value": Measure("count")}'), "looks back without end: usage is read 730 days back at most"),
-        (feature(inputs='{"value": Measure("count", window=9_999)}'), "looks back without end"),
+        (feature(inputs='{"value": Measure("count")}'), "looks back without end: give a window, of 730 days at most"),
+        (
+            feature(inputs='{"value": Measure("count", window=9_999)}'),
+            "looks back 9999 days: usage is read 730 days back",
+        ),
+        (feature(inputs='{"value": Measure("count", window=7, until=-3)}'), "ends its window -3 days before T"),
+        (feature(inputs='{"value": Measure("count", window=7, after=True)}'), "looks after a turn and has none"),
+        (
+            feature(inputs='{"value": Measure("last", _.x, window=7, turn=Turn("bills", 30))}'),
+            "is taken by last around a turn",
+        ),
+        (
+            feature(inputs='{"value": Measure("count", window=7, turn=Turn("bill", 30))}'),
+            "has a turn of bill: use one of",
+        ),
+        (
+            feature(inputs='{"value": Measure("count", window=7, turn=Turn("bills", -1))}'),
+            "has a turn with the window -1",
+        ),
+        (feature(inputs='{"value": Measure("days", _.x, window=7)}'), "counts days of something else than used_at"),
+        (feature(inputs="[3]"), "has inputs that are no mapping of Measure"),
+        (feature(inputs='{"value": 3}'), "has inputs that are no mapping of Measure"),
+        (feature(name='"Churned"'), "has the name of a column that every panel has"),
+        (feature(frequent="3"), "keeps the frequent values of what is no text"),
         (feature(inputs='{"value": Measure("count", window=0.5)}'), "has the window 0.5: give whole days"),
         (feature(inputs='{"value": Measure("sum", window=7)}'), "an input value that has no value"),
         (feature(inputs='{"value": Measure("mode", _.x, window=7)}'), "is taken by mode: use one of sum"),
@@ -107,7 +129,30 @@ def test_what_is_wrong_with_a_file_is_told(tmp_path, text, message):
             feature(inputs='{"value": Measure("sum", _.voice_minutes.log2(), window=7)}'),
             "own: declarations cannot use .log2",
         ),
-        (feature(name='"usage_active_days_30d"'), "the name usage_active_days_30d is taken"),
+        (feature(name='"Usage_active_days_30D"'), "the name Usage_active_days_30D is taken"),
+        (feature(formula="_.churn_type.isnull().ifelse(1, 0)"), "own: customers has no column churn_type"),
+        (feature(formula='_.customer_id.isin(["a"]).ifelse(1, 0)'), "own: customers has no column customer_id"),
+        (feature(formula="_.segment"), "own: a text is no float64"),
+        (feature(formula="_.value % 3"), "own: declarations cannot use %"),
+        (feature(formula="_.value ** 0.5"), "own: declarations cannot use ** but with a whole number from 1 to 4"),
+        (feature(formula="_.value.cast('string')"), "own: declarations cannot use .cast with 'string'"),
+        (feature(formula="_.segment.fill_null(3)"), "own: declarations cannot use fill_null of text and number"),
+        (
+            feature(inputs='{"value": Measure("min", _.segment, source="customers")}'),
+            "own: the min of a text is none",
+        ),
+        (
+            feature(inputs='{"value": Measure("count", where=_.voice_minutes, window=7)}'),
+            "own: where is a number and no condition",
+        ),
+        (
+            feature(inputs='{"value": Measure("count", where=_.used_at > "2024-01-01", window=7)}'),
+            "own: declarations cannot use gt of time and text",
+        ),
+        (
+            feature(inputs='{"value": Measure("count", where=_.used_at.truncate("M") == _.used_at, window=7)}'),
+            "own: declarations cannot use .truncate with 'M', but D",
+        ),
         (feature() + feature().split("\n", 3)[3].replace("def features", "def more"), None),
     ],
 )

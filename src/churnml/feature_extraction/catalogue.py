@@ -85,11 +85,12 @@ def catalogue(layout: Layout, own: Sequence[Feature] = ()) -> list[Feature]:
         If one of the operator's columns would make a feature of a name that is taken.
     """
     listed = [feature for subject in _SUBJECTS for feature in subject.features(layout)]
-    ours = {feature.name for feature in listed}
+    seen = {feature.name.lower() for feature in listed}
     for feature in own:
-        if feature.name in ours:
+        if feature.name.lower() in seen:
             told = f"features.python: the name {feature.name} is taken"
             raise ChurnmlError(told, "choose another", feature=feature.name)
+        seen.add(feature.name.lower())
     listed += own
     taken = [name for name, count in Counter(feature.name for feature in listed).items() if count > 1]
     if taken:

@@ -17,7 +17,7 @@ DAY_US = 86_400_000_000
 HOUR_US = 3_600_000_000
 
 _SIGNS = {
-    "add": "+", "sub": "-", "mul": "*", "mod": "%", "pow": "**", "floordiv": "//",
+    "add": "+", "sub": "-", "mul": "*", "pow": "**",
     "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
 }  # fmt: skip
 _COMPARE = ("eq", "ne", "lt", "le", "gt", "ge")
@@ -142,7 +142,7 @@ class RowSource(Source):
             "sqrt": f"sqrt(where({own} >= 0, {own}, nan))",
             "hour": f"floor({own} % {DAY_US} / {HOUR_US})",
             "index": own,
-            "cast": own,
+            "cast": f"rint({own})" if op == "cast" and args[1] == "int64" else own,
         }
         if op in simple:
             return simple[op]
@@ -216,7 +216,7 @@ class ScalarSource(Source):
             "hour": f"int({own} % {DAY_US} // {HOUR_US})",
             "day_of_week": f"int({own} // {DAY_US} + 3) % 7",
             "index": own,
-            "cast": {"'float64'": f"float({own})", "'int64'": f"int({own})"}.get(names[-1], own),
+            "cast": {"'float64'": f"float({own})", "'int64'": f"round({own})"}.get(names[-1], own),
             "delta": f"{own} - {names[-1]}",
             "nullif": f"(None if {own} == {names[-1]} else {own})",
             "isin": f"{own} in ({', '.join(names[1:])},)",
@@ -234,7 +234,9 @@ def unknown(op: str) -> ChurnmlError:
 def compiled(name: str, arguments: str, source: Source, result: str) -> Any:
     """Return the function that lines of source make."""
     body = "\n".join([f"def {name}({arguments}):", *source.lines, f"    return {result}"])
-    scope = {word: getattr(np, word) for word in ("where", "isnan", "sqrt", "floor", "fmax", "fmin", "nan", "inf")}
+    scope = {
+        word: getattr(np, word) for word in ("where", "isnan", "sqrt", "floor", "rint", "fmax", "fmin", "nan", "inf")
+    }
     scope |= {"nonzero": _nonzero, "is_none": _is_none}
     exec(compile(body, f"<{name}>", "exec"), scope)  # noqa: S102 - the text is our own
     return scope[name]

@@ -224,7 +224,7 @@ class Wide:
         row["as_of_day"] = self._instant.date().epoch_days()
         for name, measure in feature.inputs.items():
             row[name] = self.table[self._names[key_of(feature, measure)]]
-        return nothing_by_zero(resolve(formula, row))
+        return resolve(formula, row)
 
 
 class Row(dict[str, Any]):
@@ -235,15 +235,22 @@ class Row(dict[str, Any]):
 
 def resolve(expression: Any, row: Any) -> Any:
     """Return the value of a deferred expression; a constant is its own."""
-    return expression.resolve(row) if hasattr(expression, "resolve") else ibis.literal(expression)
+    if not hasattr(expression, "resolve"):
+        return ibis.literal(expression)
+    return _nothing_impossible(expression.resolve(row))
 
 
-def nothing_by_zero(value: ir.Value) -> ir.Value:
-    """Let every division by zero be null, as no two engines agree on it."""
+def _nothing_impossible(value: ir.Value) -> ir.Value:
+    """Let every division by zero, and root of less than 0, be null: no two engines agree on them."""
 
     def replaced(node: ops.Node, parts: dict[str, Any] | None) -> ops.Node:
         node = node.__recreate__(parts) if parts else node
-        return ops.Divide(node.left, ops.NullIf(node.right, 0)) if isinstance(node, ops.Divide) else node
+        if isinstance(node, ops.Divide):
+            return ops.Divide(node.left, ops.NullIf(node.right, 0))
+        if isinstance(node, ops.Sqrt):
+            arg = node.arg.to_expr()
+            return ops.Sqrt((arg >= 0).ifelse(arg, None))
+        return node
 
     changed: ir.Value = value.op().replace(replaced, filter=ops.Value).to_expr()
     return changed
@@ -276,10 +283,15 @@ def _parts(rows_of: RowsOf, table: str, at: str, measures: dict[str, Measure], i
     if turn:
         turns = rows_of(turn.source, turn.where)
         return [_around(_rows_for(rows_of, table, measures), at, turns, turn, measures, instant)]
-    merging = {name: measure for name, measure in measures.items() if measure.how not in ("last", "distinct")}
+    merging = {name: measure for name, measure in measures.items() if _can_be_merged(measure)}
     parts = [_merged(_rows_for(rows_of, table, merging), at, merging, instant)] if merging else []
     apart = {name: {name: measure} for name, measure in measures.items() if name not in merging}
     return parts + [_apart(_rows_for(rows_of, table, one), at, one[name], name, instant) for name, one in apart.items()]
+
+
+def _can_be_merged(measure: Measure) -> bool:
+    """Tell whether parts of intervals make the whole: days do where every interval is short enough."""
+    return measure.how not in ("last", "distinct") and (measure.how != "days" or measure.window is not None)
 
 
 def _rows_for(rows_of: RowsOf, table: str, measures: Mapping[str, Measure]) -> ir.Table:
@@ -329,7 +341,7 @@ def _apart(rows: ir.Table, at: str, measure: Measure, name: str, instant: Instan
     rows = _in_reach(rows, at, [measure], instant)
     if measure.where is not None:
         rows = rows.filter(resolve(measure.where, rows))
-    if measure.how == "distinct":
+    if measure.how != "last":
         return rows.group_by(CUSTOMER_ID).agg(_aggregated(rows, measure, None).name(name))
     # not in one step: what sqlglot writes for Spark in place of QUALIFY names tables that are not there
     numbered = rows.mutate(__latest=rows[at].max().over(group_by=rows[CUSTOMER_ID]))

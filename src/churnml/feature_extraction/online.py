@@ -6,17 +6,19 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from churnml.asof import start_of
+from churnml.errors import ChurnmlError
 from churnml.feature_extraction.codegen import DAY_US, RowSource, ScalarSource, compiled
 from churnml.feature_extraction.declare import Feature, Measure, RowContext, Turn
 from churnml.feature_extraction.engine import Contexts, grouped, key_of
 from churnml.feature_extraction.frozen import OTHER, Frozen
-from churnml.feature_extraction.tracing import Columns, Graph
-from churnml.tables.schema import SCHEMAS, Kind
+from churnml.feature_extraction.tracing import Columns, Graph, kind_of
+from churnml.tables.schema import SCHEMAS, Dtype, Kind
 
 Array = np.ndarray[Any, Any]
 Rows = Mapping[str, Array]
@@ -25,6 +27,17 @@ _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - wall-clock time has no zone
 _FOLDS: dict[str, tuple[Any, float]] = {
     "sum": (np.add, 0.0), "max": (np.maximum, -np.inf), "min": (np.minimum, np.inf),
 }  # fmt: skip
+
+
+_KINDS: dict[str, tuple[Kind, ...]] = {"sum": ("number",), "min": ("number", "time"), "max": ("number", "time")}
+_RESULTS: dict[Dtype, Kind] = {
+    "float64": "number", "int64": "number", "string": "text", "boolean": "boolean", "timestamp": "time",
+}  # fmt: skip
+
+
+def resolved(expression: Any, row: Any) -> Any:
+    """Return what an expression leaves; a constant is its own."""
+    return expression.resolve(row) if hasattr(expression, "resolve") else expression
 
 
 def microseconds_of(moment: dt.datetime) -> float:
@@ -185,8 +198,13 @@ class Online:
 
     def _read(self, group: _Group, slot: int, measure: Measure) -> None:
         source, rows = self._sources[group.table], Columns(self._graph, group.table, self._kinds[group.table])
-        value = None if measure.value is None else measure.value.resolve(rows)
-        wheres = [] if measure.where is None else [source.condition(measure.where.resolve(rows))]
+        value = None if measure.value is None else resolved(measure.value, rows)
+        if measure.how in _KINDS and kind_of(value) not in _KINDS[measure.how]:
+            raise ChurnmlError(f"the {measure.how} of a {kind_of(value)} is none", "use other words (docs/features.md)")
+        where = None if measure.where is None else resolved(measure.where, rows)
+        if kind_of(where) not in (None, "boolean"):
+            raise ChurnmlError(f"where is a {kind_of(where)} and no condition", "compare it with something")
+        wheres = [] if where is None else [source.condition(where)]
         span = group.span(measure)
         null = None if value is None or measure.how == "last" else source.null(value)
         conditions = " & ".join([*wheres, *([source.named(f"~{null}")] if null else [])]) or "ones"
@@ -223,11 +241,15 @@ class Online:
                 leaves[f"{number} {name}"] = f"found[{self._slots[key_of(feature, measure)]}]"
             leaves |= {name: f"customer.get({name!r})" for name in own} | {"as_of_day": "as_of_day"}
             formula: Any = feature.pool.by if feature.pool else feature.formula
-            value = source.value(formula.resolve(row))
+            result = resolved(formula, row)
+            given = kind_of(result)
+            if not feature.pool and given not in (None, _RESULTS[feature.dtype]):
+                raise ChurnmlError(f"a {given} is no {feature.dtype}", "give another dtype or formula")
+            value = source.value(result)
             filled = feature.empty is not None and not feature.pool
             value = f"({feature.empty!r} if {value} is None else {value})" if filled else value
             whole = feature.dtype == "int64" and not feature.pool
-            results.append(f"None if {value} is None else int({value})" if whole else value)
+            results.append(f"None if {value} is None else round({value})" if whole else value)
         return compiled("formulas", "found, customer, as_of_day", source, f"[{', '.join(results)}]")
 
     def _kind_of(self, feature: Feature, measure: Measure) -> Kind:
@@ -270,18 +292,17 @@ def _context(context: RowContext, rows: Rows, other: Rows) -> Array:
         places = np.searchsorted(times, by, side="left")
         return np.array([times[place - 1] if place else np.nan for place in places.tolist()], dtype=np.float64)
     taken = rows[context.value or context.by].tolist()
-    found = np.full(len(by), np.nan)
-    for place, moment in enumerate(by):
-        earlier = [
-            (then, value)
-            for then, value, shared in zip(by, taken, same, strict=True)
-            if then < moment and shared == same[place] and None not in shared
-        ]
-        if earlier:
-            latest = max(then for then, _ in earlier)
-            values = [value for then, value in earlier if then == latest and value == value]
-            found[place] = min(values, default=np.nan)
-    return found
+    lowest: dict[Any, dict[float, float]] = {}  # by what is shared, and moment
+    for moment, value, shared in zip(by, taken, same, strict=True):
+        if None not in shared:
+            moments = lowest.setdefault(shared, {})
+            moments[moment] = np.fmin(moments.get(moment, np.nan), value)
+    before = {
+        (shared, moment): moments[earlier]
+        for shared, moments in lowest.items()
+        for earlier, moment in pairwise(sorted(moments))
+    }
+    return np.array([before.get(key, np.nan) for key in zip(same, by, strict=True)], dtype=np.float64)
 
 
 def _measure(

@@ -8,12 +8,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+from ibis import _
+
+from churnml.columns import AS_OF, CHURN_TYPE, CHURNED, CUSTOMER_ID, VALUE
 from churnml.errors import ChurnmlError
-from churnml.feature_extraction.declare import Feature, How, Layout, Measure, Theme
+from churnml.feature_extraction.declare import Feature, How, Layout, Measure, Theme, day_of
 from churnml.feature_extraction.engine import Contexts
 from churnml.feature_extraction.online import Online
 from churnml.feature_extraction.usage import LOOK_BACK_DAYS
 from churnml.tables.schema import SCHEMAS, Dtype, Kind
+
+_TAKEN = {CUSTOMER_ID, AS_OF, CHURNED, VALUE}
+_NEVER = {CUSTOMER_ID, CHURN_TYPE, "churn_reason"}  # of customers: what names a person, or tells how it ended
 
 
 def own_features(path: Path, layout: Layout) -> list[Feature]:
@@ -69,9 +75,11 @@ def refuse_unknown_columns(
     ChurnmlError
         Naming the feature.
     """
+    own = {name: kind for name, kind in kinds["customers"].items() if name not in _NEVER}
+    allowed = dict(kinds) | {"customers": own}
     for feature in features:
         try:
-            Online([feature], contexts, kinds)
+            Online([feature], contexts, allowed)
         except ChurnmlError as error:
             raise ChurnmlError(
                 f"features.python: {path.name}: {feature.name}: {error.problem}",
@@ -118,6 +126,8 @@ def _wrong(feature: Any) -> Iterator[str]:
         return
     if not str(feature.name).isidentifier():
         yield "has a name that is not made of letters, digits and _"
+    if str(feature.name).lower() in _TAKEN:
+        yield "has the name of a column that every panel has: choose another"
     for word in ("unit", "meaning", "phrase_en", "phrase_zh"):
         if not isinstance(getattr(feature, word), str) or (word != "unit" and not getattr(feature, word)):
             yield f"has no {word}"
@@ -125,6 +135,11 @@ def _wrong(feature: Any) -> Iterator[str]:
         yield f"has the theme {feature.theme}: use one of {', '.join(get_args(Theme))}"
     if feature.dtype not in get_args(Dtype):
         yield f"has the dtype {feature.dtype}: use one of {', '.join(get_args(Dtype))}"
+    if not isinstance(feature.inputs, Mapping) or not all(isinstance(one, Measure) for one in feature.inputs.values()):
+        yield "has inputs that are no mapping of Measure"
+        return
+    if feature.frequent is not None and (feature.dtype != "string" or feature.pool or feature.frequent < 1):
+        yield "keeps the frequent values of what is no text: give dtype string, no pool, and how many to keep"
     for table in (feature.source, *(measure.source for measure in feature.inputs.values())):
         if table is not None and table not in SCHEMAS:
             yield f"has the source {table}: use one of {', '.join(SCHEMAS)}"
@@ -140,17 +155,36 @@ def _wrong_measure(measure: Measure, table: str) -> Iterator[str]:
     if measure.how != "count" and measure.value is None:
         yield "has no value"
     schema = SCHEMAS[table]
+    at = measure.at or schema.event
+    if measure.how == "days" and repr(measure.value) != repr(day_of(_[at])):
+        yield f"counts days of something else than {at}, at which its window looks: use distinct"
+    if measure.turn and measure.turn.source not in SCHEMAS:
+        yield f"has a turn of {measure.turn.source}: use one of {', '.join(SCHEMAS)}"
+    if measure.turn and not _is_days(measure.turn.window):
+        yield f"has a turn with the window {measure.turn.window}: give whole days"
+    if measure.turn and measure.how == "last":
+        yield "is taken by last around a turn, which has no latest row"
+    if measure.after and not measure.turn:
+        yield "looks after a turn and has none"
     column = schema.column(measure.at) if measure.at else None
     if measure.at and (column is None or column.kind != "time"):
         yield f"looks at {measure.at}, which is no time of {table}"
     window = measure.window
-    if window is not None and (not isinstance(window, int) or isinstance(window, bool) or window < 1):
+    if window is not None and not _is_days(window):
         yield f"has the window {window}: give whole days"
-    elif schema.large and (window is None or window > LOOK_BACK_DAYS):
-        yield f"looks back without end: usage is read {LOOK_BACK_DAYS} days back at most, give a window"
+    elif schema.large and window is None:
+        yield f"looks back without end: give a window, of {LOOK_BACK_DAYS} days at most for {table}"
+    elif schema.large and window is not None and window > LOOK_BACK_DAYS:
+        yield f"looks back {window} days: {table} is read {LOOK_BACK_DAYS} days back at most"
+    elif measure.until and not _is_days(measure.until):
+        yield f"ends its window {measure.until} days before T: give whole days"
     elif measure.turn and window is None:
         yield "has a turn and no window"
     elif measure.until and (measure.turn or measure.how in ("last", "days", "distinct")):
         yield "ends its window before T, which only a sum, count, min or max of T can"
     elif measure.until and window is not None and measure.until >= window:
         yield f"has a window that ends {measure.until} days before T, before it begins"
+
+
+def _is_days(days: Any) -> bool:
+    return isinstance(days, int) and not isinstance(days, bool) and days >= 1

@@ -16,7 +16,8 @@ from churnml.errors import ChurnmlError
 from churnml.feature_extraction.online import Array, Rows, microseconds_of
 from churnml.tables.schema import SCHEMAS, Kind, Schema
 
-MOST_ROWS = 100_000  # of all tables together
+MOST_ROWS = 100_000  # of a table
+_LARGEST = 1e15
 
 SentRows = Sequence[Mapping[str, Any]] | pd.DataFrame
 
@@ -55,7 +56,9 @@ def read_customer(
         raise ChurnmlError(
             f"the customer {told} at {as_of}", "ask for a date at which there is a risk", date=str(as_of)
         )
-    rows["churned_at"] = np.full(1, np.nan)
+    later = {column.name for column in SCHEMAS["customers"].columns if column.known_with}
+    for name in later | {"churned_at"}:
+        rows[name] = np.full(1, np.nan) if rows[name].dtype == np.float64 else np.full(1, None)
     return {name: _plain(column[0]) for name, column in rows.items()}
 
 
@@ -92,19 +95,23 @@ def read_rows(
         each other.
     """
     schema = SCHEMAS[table]
+    if not isinstance(sent, pd.DataFrame) and not (
+        isinstance(sent, Sequence) and not isinstance(sent, str) and all(isinstance(row, Mapping) for row in sent)
+    ):
+        raise ChurnmlError(f"{table} is no list of rows", "send one", table=table)
     if len(sent) > MOST_ROWS:
         raise ChurnmlError(f"{table}: {len(sent):,} rows are too many", f"send {MOST_ROWS:,} at most", rows=len(sent))
     rows = _columns(schema, sent, kinds, timezone)
     owners = {str(owner) for owner in rows[CUSTOMER_ID].tolist() if owner is not None}
     if customer is not None and owners - {customer}:
         raise ChurnmlError(f"{table}: a row is another customer's", "send the rows of one customer", table=table)
-    _judge(schema, rows, lambda: _columns(schema, sent, kinds, "UTC"))
-    rows = _once(schema, rows)
     instant = microseconds_of(start_of(as_of))
     event = rows[schema.event]
     known = np.where(np.isnan(rows[KNOWN_AT]), event, rows[KNOWN_AT])
-    rows = _kept(rows, (event < instant) & (known < instant))
-    rows = _latest(schema, rows)
+    chosen = (event < instant) & (known < instant)
+    rows = _kept(rows, chosen)
+    _judge(schema, rows, lambda: _kept(_columns(schema, sent, kinds, "UTC"), chosen))
+    rows = _latest(schema, _once(schema, rows))
     later = {column.name: column.known_with for column in schema.columns if column.known_with}
     return rows | {name: _seen(rows, name, times, instant) for name, times in later.items()}
 
@@ -175,6 +182,8 @@ def _read(values: list[Any], kind: Kind, timezone: str) -> Array:
     elif bool in types:
         raise TypeError
     numbers = np.array(values, dtype=np.float64)
+    if numbers.ndim != 1 or (np.abs(numbers) > _LARGEST).any():
+        raise ValueError
     if not np.isfinite(numbers).all() and np.count_nonzero(~np.isfinite(numbers)) > values.count(None):
         raise ValueError
     return numbers

@@ -6,6 +6,7 @@ wherever the same is computed.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from churnml.errors import ChurnmlError
@@ -16,7 +17,13 @@ _BINARY = {
     "eq": "eq", "ne": "ne", "lt": "lt", "le": "le", "gt": "gt", "ge": "ge", "and": "and", "or": "or",
 }  # fmt: skip
 _BOOLEAN = {"eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "isnull", "notnull", "isin"}
-_TIME = {"date", "day"}
+_NEEDS: dict[str, Kind] = {  # what words are said of; others take values of one kind
+    "add": "number", "sub": "number", "mul": "number", "div": "number", "pow": "number", "neg": "number",
+    "abs": "number", "sqrt": "number", "and": "boolean", "or": "boolean", "not": "boolean", "date": "time",
+    "truncate": "time", "epoch_days": "time", "hour": "time", "day_of_week": "time", "delta": "time",
+}  # fmt: skip
+_OPTIONS = {"truncate": ("D",), "delta": ("microsecond",), "cast": ("float64", "int64")}  # which engines agree on
+_MOST_POWER = 4
 _METHODS: dict[str, Kind | None] = {  # and the kind that they give; None: that of what they are called on
     "isnull": "boolean", "notnull": "boolean", "isin": "boolean", "fill_null": None, "nullif": None, "coalesce": None,
     "date": "time", "truncate": "time", "epoch_days": "number", "hour": "number", "delta": "number", "sqrt": "number",
@@ -48,7 +55,7 @@ class Node:
         if name == "day_of_week":
             return self.graph.node("day_of_week", (self,), "number")
         if name not in _METHODS:
-            raise ChurnmlError(f"declarations cannot use .{name} online", "use other words (docs/features.md)")
+            raise _refused(f"declarations cannot use .{name}")
         return lambda *args, **named: self._called(name, (*args, *named.values()))
 
     def __invert__(self) -> Node:
@@ -63,16 +70,61 @@ class Node:
     def _called(self, name: str, args: tuple[Any, ...]) -> Node:
         kind = _METHODS[name] or self.kind
         if name == "ifelse":
-            kind = next((arg.kind for arg in args if isinstance(arg, Node)), _kind_of(args))
+            kind = next((found for found in map(kind_of, args) if found), "number")
         if name in ("isin", "greatest", "least") and args and isinstance(args[0], list | tuple):
             args = tuple(args[0])
-        if name == "cast" and args[0] in ("string", str):
-            kind = "text"
+        if name in _OPTIONS and args[-1] not in _OPTIONS[name]:
+            raise _refused(f"declarations cannot use .{name} with {args[-1]!r}, but {' or '.join(_OPTIONS[name])}")
         return self.graph.node(name, (self, *args), kind)
 
 
-def _kind_of(values: tuple[Any, ...]) -> Kind:
-    return "text" if any(isinstance(value, str) for value in values) else "number"
+def _refused(what: str) -> ChurnmlError:
+    return ChurnmlError(what, "use other words (docs/features.md)")
+
+
+def kind_of(value: Any) -> Kind | None:
+    """Return what a node or constant is; None where it is null.
+
+    Raises
+    ------
+    ChurnmlError
+        If it is nothing that every engine knows.
+    """
+    if isinstance(value, Node):
+        return value.kind
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float) and math.isfinite(value):
+        return "number"
+    if isinstance(value, str):
+        return "text"
+    raise _refused(f"declarations cannot use the constant {value!r}")
+
+
+def _refuse(op: str, args: tuple[Any, ...]) -> None:
+    """Raise where a word is said of what it cannot be said of: engines differ on it, or fail when rows are read."""
+    if op in ("column", "isnull", "notnull", "index"):
+        return
+    if op in ("mod", "floordiv"):
+        raise _refused(f"declarations cannot use {'%' if op == 'mod' else '//'}")
+    said = args[:-1] if op in _OPTIONS else args
+    kinds = [kind_of(arg) for arg in said]
+    if op == "ifelse":
+        condition, *kinds = kinds
+        if condition != "boolean":
+            raise _refused(f"declarations cannot use .ifelse of a {condition}")
+    if op == "cast" and kinds[0] not in ("number", "boolean"):
+        raise _refused(f"declarations cannot use .cast of a {kinds[0]}")
+    if op == "pow" and not (isinstance(args[1], int) and 1 <= args[1] <= _MOST_POWER):
+        raise _refused(
+            f"declarations cannot use ** but with a whole number from 1 to {_MOST_POWER} (.sqrt() for roots)"
+        )
+    there = {kind for kind in kinds if kind is not None}
+    needed = _NEEDS.get(op)
+    if len(there) > 1 or (needed and there - {needed}):
+        raise _refused(f"declarations cannot use {op} of {' and '.join(map(str, kinds))}")
 
 
 def _binary(op: str, *, turned: bool) -> Any:
@@ -99,6 +151,7 @@ class Graph:
         """Return the node that does this."""
         key = (op, *((id(arg), "node") if isinstance(arg, Node) else (repr(arg), "constant") for arg in args))
         if key not in self._nodes:
+            _refuse(op, args)
             self._nodes[key] = Node(self, op, args, kind)
         return self._nodes[key]
 

@@ -135,7 +135,7 @@ class Panel:
         if mark is None:
             return None
         own = config.path(config.features.python).read_text("utf-8") if config.features.python else ""
-        facts = (mark, config.hash, own, str(self.schema), metadata.version("churnml"))
+        facts = (mark, config.hash, own, str(self.schema), self.dates, metadata.version("churnml"))
         folder = config.state_folder / "panels" / hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
         try:
             folder.mkdir(parents=True, exist_ok=True)
