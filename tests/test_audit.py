@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import numpy as np
 import pandas as pd
 import pytest
 from ibis import _
@@ -10,6 +11,7 @@ import churnml
 from churnml.feature_extraction.declare import Feature, Measure
 from churnml.snapshots import panel as panels
 from churnml.snapshots.audit import moving_features
+from churnml.snapshots.leaks import leaking_columns
 from churnml.snapshots.splits import OutOfTime
 from churnml.tables.histories import Histories, open_histories
 from churnml.training import dates
@@ -77,3 +79,25 @@ def test_a_leaking_feature_of_ones_own_is_found_by_command_and_stops_training(si
     report = churnml.audit(config, T)
     assert "left_in_the_end" in {finding.column for finding in report.findings}
     assert not report.passed
+
+
+def test_a_column_that_is_set_for_some_of_those_who_leave_and_for_nobody_else_is_found():
+    draws = np.random.default_rng(0)
+    left = (np.arange(5_000) < 150) * 1
+    columns = {
+        "some": (np.arange(5_000) < 15) * 1.0,  # the AUC of this is .55
+        "words": np.where(np.arange(5_000) < 15, "closed", draws.choice(["open", "busy"], 5_000)),
+        "few": (np.arange(5_000) < 7) * 1.0,
+        "good": left + draws.normal(size=5_000),
+    }
+    panel = pd.DataFrame(columns | {"churned": left})
+    features = [
+        Feature(name, "bills", {}, unit="", meaning="m", phrase_en="p", phrase_zh="p", theme="usage")
+        for name in columns
+    ]
+    found = leaking_columns(panel, features, T)
+    assert [(finding.column, finding.key) for finding in found] == [
+        ("some", "decides_for_some"),
+        ("words", "decides_for_some"),
+    ]
+    assert found[0].facts["left"] == found[0].facts["picked"] == 15

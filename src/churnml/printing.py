@@ -48,7 +48,7 @@ def catalog_text(catalog: pd.DataFrame, lang: Language) -> str:
     """Return the catalogue as a table."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     columns = {"name": "feature", "source": "source", "window": "window", "unit": "unit", "theme": "theme"}
-    columns |= {"phrase_zh": "phrase"} if lang == "zh" else {"phrase_en": "phrase", "meaning": "meaning"}
+    columns |= {f"phrase_{lang}": "phrase", "meaning": "meaning"}
     for name, word in columns.items():
         table.add_column(say(word, lang), no_wrap=name == "name", justify="right" if name == "window" else "left")
     for row in catalog[list(columns)].astype(object).where(catalog[list(columns)].notna(), "").itertuples(index=False):

@@ -31,6 +31,12 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "leave it out, or give its versions with known_at",
         "仅凭此列是否为空就能判断谁会流失（{as_of} AUC {auc:.3f}）：很可能事后填写，请去掉该列，或提供带 known_at 的各个版本",
     ),
+    "decides_for_some": (
+        "it picks out {picked} customers, of whom {left} left (out of fold at {as_of}), far above all others: it was probably "
+        "made from the outcome; leave it out, or give its versions with known_at",
+        "该列挑出的{picked}个客户中有{left}个流失（{as_of} 折外），远高于其他客户：很可能由结果生成，请去掉该列，"
+        "或提供带 known_at 的各个版本",
+    ),
     "not_judged": (
         "no date has {needed} churners and as many who stay, so columns that give the outcome away could not be looked for",
         "没有任何日期同时具备{needed}个流失客户和同样多的在网客户，无法检查泄露结果的列",
@@ -205,6 +211,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "why_contact": (
         "Who was approached often, or accepted an offer before, answers another call in another way.",
         "接触次数多或以前接受过优惠的客户，对再次联系的反应不同。",
+    ),
+    "why_value": (
+        "What a customer has brought so far tells how attached they are, and what would go with them.",
+        "客户迄今带来的价值反映其黏性，也是流失时将失去的部分。",
     ),
     "why_profile": (
         "Segments, channels and regions have offers, rivals and habits of their own.",
@@ -588,7 +598,9 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "report_theme_service": ("complaints and service", "投诉与服务"),
     "report_theme_satisfaction": ("satisfaction", "满意度"),
     "report_theme_contract": ("contract", "合约"),
+    "report_theme_contact": ("earlier contacts", "以往联系"),
     "report_theme_tenure": ("time as a customer", "在网时长"),
+    "report_theme_value": ("value", "客户价值"),
     "report_theme_profile": ("profile", "客户特征"),
     "report_not_scored_the model gives no number": ("the model gives no number", "模型未能给出结果"),
     "report_band_low": ("low risk", "低风险"),

@@ -86,7 +86,7 @@ def features(layout: Layout) -> Iterator[Feature]:
         {"value": Measure("sum", (_MISSING > 0).ifelse(_MISSING, 0.0))},
         empty=0,
         unit=money,
-        meaning="What is billed and not known to be paid, over all bills before the date.",
+        meaning="What is billed and not known to be paid, of each bill at least 0, over all bills before the date.",
         phrase_en="amount unpaid",
         phrase_zh="未付金额",
         theme="payment",
@@ -126,7 +126,7 @@ def _of_shock(money: str) -> Iterator[Feature]:
         window=365,
         unit="ratio",
         meaning="Amount of the last bill over the mean of the bills of the 365 days before the date; null where that is"
-        " not over 0.",
+        " not over 1e-6.",
         phrase_en="last bill against the average of a year",
         phrase_zh="最近账单与近一年平均之比",
     )
@@ -137,7 +137,7 @@ def _of_shock(money: str) -> Iterator[Feature]:
         window=365,
         unit="ratio",
         meaning="Highest bill of the last 90 days over the mean of the bills of the 365 days before the date; null"
-        " where that is not over 0, or none was billed in the 90 days.",
+        " where that is not over 1e-6, or none was billed in the 90 days.",
         phrase_en="highest bill of the last quarter against the average of a year",
         phrase_zh="近90天最高账单与近一年平均之比",
     )
@@ -147,7 +147,8 @@ def _of_shock(money: str) -> Iterator[Feature]:
         formula=(_.base > NOTHING).ifelse((_.recent.fill_null(0) / 90) / (_.base / 365), None),
         window=365,
         unit="ratio",
-        meaning="Billed a day in the last 90 days over that in the last 365; null where the latter is not over 0.",
+        meaning="Billed a day in the last 90 days over that in the last 365; null unless the sum of the 365 is over"
+        " 1e-6.",
         phrase_en="bills of the last quarter against those of a year",
         phrase_zh="近90天账单与近一年日均之比",
     )
@@ -206,7 +207,7 @@ def _of_shock(money: str) -> Iterator[Feature]:
         window=360,
         unit="share",
         meaning="Billed in the last 30 days over the most that was billed in one of the twelve periods of 30 days"
-        " before the date; null where that is not over 0.",
+        " before the date; null where that is not over 1e-6.",
         phrase_en="last month's bill against the highest month of a year",
         phrase_zh="最近一月账单与近一年最高月之比",
     )

@@ -61,7 +61,8 @@ def features(layout: Layout) -> Iterator[Feature]:
             dtype="int64",
             window=days,
             unit="complaints",
-            meaning=f"Complaints opened in the {days} days before the date, within 30 days of another of the category.",
+            meaning=f"Complaints opened in the {days} days before the date, within 30 x 24 hours after another of the"
+            " same category.",
             phrase_en=f"complaints about the same thing again in the last {days} days",
             phrase_zh=f"最近{days}天的重复投诉次数",
             theme="service",
@@ -73,7 +74,8 @@ def features(layout: Layout) -> Iterator[Feature]:
             formula=MEAN,
             window=days,
             unit="share",
-            meaning=f"Share of the resolved complaints of the {days} days before the date that took one contact.",
+            meaning=f"Share that took one contact, of the complaints opened in the {days} days before the date that are"
+            " known to be resolved, and of which that is known; null without one.",
             phrase_en=f"share of complaints resolved at first contact in the last {days} days",
             phrase_zh=f"最近{days}天投诉的首次解决率",
             theme="service",
@@ -85,7 +87,8 @@ def features(layout: Layout) -> Iterator[Feature]:
             formula=MEAN,
             window=days,
             unit="hours",
-            meaning=f"Mean hours from opening to resolving, of complaints opened in the {days} days before the date.",
+            meaning=f"Mean hours from opening to resolving (0 at least), of the complaints opened in the {days} days"
+            " before the date that are known to be resolved; null without one.",
             phrase_en=f"hours to resolve a complaint in the last {days} days",
             phrase_zh=f"最近{days}天投诉的平均处理时长（小时）",
             theme="service",
@@ -97,7 +100,8 @@ def features(layout: Layout) -> Iterator[Feature]:
             formula=MEAN,
             window=days,
             unit="score 1-5",
-            meaning=f"Mean known satisfaction with the complaints opened in the {days} days before the date.",
+            meaning=f"Mean known satisfaction with the complaints opened in the {days} days before the date; null"
+            " without one.",
             phrase_en=f"satisfaction with complaints handled in the last {days} days",
             phrase_zh=f"最近{days}天投诉处理满意度",
             theme="service",

@@ -21,8 +21,9 @@ from churnml.tables.schema import Dtype, Kind
 Deferred = Any
 NOTHING = 1e-6
 Theme = Literal[
-    "usage", "network", "price", "payment", "service", "satisfaction", "contract", "tenure", "contact", "profile"
-]
+    "usage", "network", "price", "payment", "service", "satisfaction", "contract", "tenure", "contact", "value",
+    "profile",
+]  # fmt: skip
 How = Literal["sum", "count", "min", "max", "days", "last", "distinct"]
 
 

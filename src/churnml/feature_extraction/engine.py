@@ -147,15 +147,15 @@ def _sums(wide: Wide, feature: Feature) -> ir.Table:
 def _looked_up(rows: ir.Table, feature: Feature, frozen: ir.Table) -> ir.Table:
     """Put the rate of its group in place of each key, or ``other`` in place of values that are not frequent."""
     own = frozen.filter(frozen["feature"] == feature.name)
-    table = own.select(__key=own["key"], __found=own["value"])
-    joined = rows.left_join(table, rows[feature.name] == table["__key"])
+    table = own.select(own["key"].name(feature.name), __found=own["value"])
+    joined = rows.view().left_join(table, feature.name, rname="__{name}")
     found, value = joined["__found"], joined[feature.name]
     if feature.pool:
         everyone = own.filter(own["key"].isnull())["value"].max().as_scalar()
         value = found.coalesce(everyone)
     else:
         value = (found.notnull() | value.isnull()).ifelse(value, OTHER)
-    return joined.mutate(value.name(feature.name)).drop("__key", "__found")
+    return joined.select(*(value.name(name) if name == feature.name else name for name in rows.columns))
 
 
 class Wide:

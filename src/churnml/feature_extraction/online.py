@@ -158,7 +158,7 @@ class Online:
         Returns
         -------
         dict
-            The features by name, null as None.
+            The features by name, null as None, times in microseconds since 1970.
         """
         instant = microseconds_of(start_of(as_of))
         columns: dict[str, dict[str, Array]] = {}

@@ -45,7 +45,7 @@ def own_features(path: Path, layout: Layout) -> list[Feature]:
     features = _function(path)
     try:
         given = list(features(layout))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(path, error) from error
     for feature in given:
         for wrong in _wrong(feature):
@@ -88,7 +88,7 @@ def refuse_unknown_columns(
                 feature=feature.name,
                 **error.details,
             ) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _failed(path, error, feature.name) from error
 
 
@@ -101,7 +101,7 @@ def _function(path: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(path, error) from error
     if not callable(getattr(module, "features", None)):
         raise ChurnmlError(
@@ -110,7 +110,7 @@ def _function(path: Path) -> Any:
     return module.features
 
 
-def _failed(path: Path, error: Exception, feature: str = "") -> ChurnmlError:
+def _failed(path: Path, error: BaseException, feature: str = "") -> ChurnmlError:
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     where = f"{path.name}, line {lines[-1]}" if lines else path.name
     told = f"{type(error).__name__}: {error}"

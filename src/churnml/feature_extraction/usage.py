@@ -72,7 +72,8 @@ def _of_column(column: str, layout: Layout) -> Iterator[Feature]:
         formula=(_.base > NOTHING).ifelse((_.recent.fill_null(0) / 30) / (_.base / 90), None),
         window=90,
         unit="ratio",
-        meaning=f"Daily {column} of the last 30 days over that of the last 90; null where the latter is not over 0.",
+        meaning=f"Daily {column} of the last 30 days over that of the last 90; null unless the sum of the 90 is over"
+        " 1e-6.",
         phrase_en=f"{english} a day, last month against last quarter",
         phrase_zh=f"{chinese}近30天日均与近90天日均之比",
     )
@@ -96,7 +97,7 @@ def _of_column(column: str, layout: Layout) -> Iterator[Feature]:
         window=90,
         unit="ratio",
         meaning=f"Standard deviation (of the three, not of a sample) over mean of the sums of {column} in the three"
-        " periods of 30 days before the date; null where the mean is not over 0.",
+        " periods of 30 days before the date; null where the mean is not over 1e-6.",
         phrase_en=f"how much {english} vary from month to month",
         phrase_zh=f"{chinese}的月波动程度",
     )
@@ -118,7 +119,7 @@ def _of_times(column: str, measure: Measure, english: str, chinese: str) -> Iter
         inputs={"part": replace(whole, where=_WEEKEND), "whole": whole},
         formula=share(_.part, _.whole),
         meaning=f"Share of {column} of the last 90 days that fell on a Saturday or Sunday; null where the whole is not"
-        " over 0.",
+        " over 1e-6.",
         phrase_en=f"share of {english} at weekends",
         phrase_zh=f"{chinese}的周末占比",
     )
@@ -130,8 +131,8 @@ def _of_times(column: str, measure: Measure, english: str, chinese: str) -> Iter
             "timed": Measure("count", where=_HAS_TIME, window=90),
         },
         formula=(_.timed.fill_null(0) > 0).ifelse(share(_.part, _.whole), None),
-        meaning=f"Share of {column} of the last 90 days from 22:00 to 6:00; null where the whole is not over 0, or"
-        " every row is of 0:00 (daily totals).",
+        meaning=f"Share of {column} of the last 90 days from 22:00 to 6:00; null where the whole is not over 1e-6,"
+        " or every row is of 0:00 (daily totals).",
         phrase_en=f"share of {english} at night",
         phrase_zh=f"{chinese}的夜间占比",
     )
@@ -157,7 +158,7 @@ def _around(column: str, turn: Turn, name: str, words: tuple[str, str], feature:
         meaning=f"Daily {column} in the {_TURN_DAYS} days (as far as they lie before the date) from the day of the last"
         f" {name.replace('_', ' ')} of the {turn.window} days before the date, over that of the {_TURN_DAYS} days"
         f" before it; null where the day is less than {_TURN_ENOUGH} days ago, or what was before it is not over"
-        " 0.",
+        " 1e-6.",
         phrase_en=f"{english} a day after {words[0]} against before",
         phrase_zh=f"{words[1]}后日均{chinese}与之前之比",
     )
@@ -246,7 +247,7 @@ def _of_mix(layout: Layout) -> Iterator[Feature]:
                 window=90,
                 unit=unit,
                 meaning=f"{times if times != 1 else 'Sum'} {'x sum ' if times != 1 else ''}of {column} over the sum of"
-                " voice_minutes in the 90 days before the date; null where the latter is not over 0.",
+                " voice_minutes in the 90 days before the date; null where the latter is not over 1e-6.",
                 phrase_en=english,
                 phrase_zh=chinese,
                 theme=_THEMES.get(column, "usage"),
@@ -260,7 +261,7 @@ def _of_mix(layout: Layout) -> Iterator[Feature]:
             dtype="int64",
             window=90,
             unit="days",
-            meaning="Distinct days with roaming_minutes over 0 in the 90 days before the date.",
+            meaning="Distinct days with roaming_minutes over 1e-6 in the 90 days before the date.",
             phrase_en="days of roaming in the last 90 days",
             phrase_zh="最近90天的漫游天数",
             theme="usage",

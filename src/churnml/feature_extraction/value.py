@@ -27,7 +27,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             meaning=f"Billed in the {days} days before the date x value.margin_rate, less costs incurred in them.",
             phrase_en=f"margin of {english}",
             phrase_zh=f"近{chinese}的毛利",
-            theme="price",
+            theme="value",
         )
     yield Feature(
         "value_cost_sum_365d",
@@ -39,5 +39,5 @@ def features(layout: Layout) -> Iterator[Feature]:
         meaning="Sum of the costs incurred in the 365 days before the date.",
         phrase_en="costs of a year",
         phrase_zh="近一年成本",
-        theme="price",
+        theme="value",
     )

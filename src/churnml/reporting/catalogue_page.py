@@ -46,13 +46,23 @@ def write_catalogue(
     """
     dates = sorted(panel[AS_OF].unique())
     parts = [panel[panel[AS_OF] == day] for day in dates]
+    themes: dict[str, list[Feature]] = {}
+    for feature in features:
+        themes.setdefault(feature.theme, []).append(feature)
     facts = {
         "t": lambda key, **facts: say(key, lang, **facts),
         "lang": "zh-CN" if lang == "zh" else "en",
         "project": project,
         "dates": [f"{pd.Timestamp(day):%Y-%m-%d}" for day in dates],
         "rows": len(parts[-1]),
-        "features": [_told(feature, [part[feature.name] for part in parts], lang) for feature in features],
+        "count": len(features),
+        "themes": [
+            {
+                "name": theme,
+                "features": [_told(feature, [part[feature.name] for part in parts], lang) for feature in of],
+            }
+            for theme, of in themes.items()
+        ],
     }
     write_page("catalogue.html.j2", target, facts)
 
@@ -87,7 +97,6 @@ def _told(feature: Feature, columns: list[pd.Series[Any]], lang: Language) -> di
         "window": feature.window,
         "unit": feature.unit,
         "meaning": feature.meaning,
-        "why": say(f"why_{feature.theme}", lang),
         "phrase": feature.phrase_zh if lang == "zh" else feature.phrase_en,
         "coverage": [round(100 * float(column.notna().mean())) for column in columns],
         "shift": None if moved is None else f"{moved:.2f}",
@@ -102,10 +111,10 @@ def _spread(column: pd.Series[Any]) -> dict[str, Any]:
     if there.empty:
         return {"bars": [], "low": "", "high": "", "values": []}
     if pd.api.types.is_numeric_dtype(there) and not pd.api.types.is_bool_dtype(there):
-        low, high = (float(edge) for edge in there.astype("float64").quantile([0.01, 0.99]))
-        counts, _ = np.histogram(
-            there.astype("float64").clip(low, high), bins=_BARS, range=(low, high if high > low else low + 1)
-        )
+        numbers = there.astype("float64")
+        low = float(numbers.quantile(0.01, interpolation="lower"))
+        high = float(numbers.quantile(0.99, interpolation="higher"))
+        counts, _ = np.histogram(numbers, bins=_BARS, range=(low, high if high > low else low + 1))
         bars = [round(100 * count / counts.max()) for count in counts.tolist()]
         return {"bars": bars, "low": readable(low), "high": readable(high), "values": []}
     shares = there.astype("str").value_counts(normalize=True).head(_VALUES)

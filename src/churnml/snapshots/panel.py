@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import shutil
@@ -112,13 +113,25 @@ class Panel:
         with scratch_folder() as scratch:
             folder = kept or scratch
             parts = [folder / f"{as_of}.parquet" for as_of in self.dates]
-            for as_of, part in zip(track(self.dates, "features", show=progress), parts, strict=True):
-                if not part.exists():
-                    self._write(part, self._at(as_of))
-            rows = self._write(target, (batch for part in parts for batch in pq.ParquetFile(part).iter_batches(50_000)))
+            files = self._all_of(parts, progress=progress)
+            rows = self._write(target, (batch for file in files for batch in file.iter_batches(50_000)))
         if kept:
-            shutil.rmtree(kept)
+            for part in parts:
+                part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # another run for the same dates is at work there
+                kept.rmdir()
         return rows
+
+    def _all_of(self, parts: list[Path], *, progress: bool) -> list[pq.ParquetFile]:
+        """Compute the dates that are not there, and open all; again, where another run for them takes some away."""
+        for as_of, part in zip(track(self.dates, "features", show=progress), parts, strict=True):
+            if not part.exists():
+                part.parent.mkdir(exist_ok=True)
+                self._write(part, self._at(as_of))
+        try:
+            return [pq.ParquetFile(part) for part in parts]
+        except FileNotFoundError:
+            return self._all_of(parts, progress=progress)
 
     def _write(self, target: Path, batches: Iterable[pa.RecordBatch]) -> int:
         rows = 0
