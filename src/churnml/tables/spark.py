@@ -6,6 +6,7 @@ from the executors but counts.
 
 from __future__ import annotations
 
+import glob
 import importlib.util
 import os
 import shutil
@@ -154,12 +155,15 @@ class SparkHistories(Histories):
         ):
             path = source.path if "://" in source.path else str(self.config.path(source.path))
             several = not path.endswith(".parquet") or Path(path).is_dir() or "*" in path
-            return self.session.read.option("mergeSchema", str(several)).parquet(path)
+            # Spark, too, knows what a pattern means, but logs a stack trace because no file has its name
+            files = sorted(glob.glob(path)) if "*" in path and "://" not in path else []  # noqa: PTH207 - see files_of
+            return self.session.read.option("mergeSchema", str(several)).parquet(*(files or [path]))
         if source.table and not (source.path or source.url or source.identities):
             return self.session.table(source.table)
         raise ChurnmlError(
-            f"tables.{table}: Spark reads its own tables and views (table:), DataFrames and Parquet (path:)",
-            "convert it, or use --engine duckdb",
+            f"tables.{table}: Spark reads its own tables and views (table:), DataFrames and Parquet (path:), no other"
+            " files, databases, sources: or identities:",
+            "put it into one of those, or use --engine duckdb",
             table=table,
         )
 
@@ -265,7 +269,10 @@ def _session(config: Config) -> Iterator[Any]:
         return
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # else executors take whatever python3 is
     try:
-        session = SparkSession.builder.appName("churnml").getOrCreate()
+        builder = SparkSession.builder.appName("churnml")
+        if "PYSPARK_GATEWAY_PORT" not in os.environ:  # no spark-submit, whose own word counts
+            builder = builder.config("spark.log.level", "ERROR")
+        session = builder.getOrCreate()
     except (PySparkException, OSError) as error:
         raise ChurnmlError(f"Spark does not start ({error})", "install Java 17 and set JAVA_HOME") from error
     try:
