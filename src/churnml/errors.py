@@ -25,5 +25,9 @@ class ChurnmlError(Exception):
         super().__init__(f"{self.problem}: {self.remedy}" if self.remedy else self.problem)
 
 
+class DataError(ChurnmlError, ValueError):
+    """Say what is wrong with the data that an estimator is given, as scikit-learn does: by a ValueError."""
+
+
 class ChurnmlWarning(UserWarning):
     """Say what a user should know before relying on a result."""

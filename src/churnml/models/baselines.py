@@ -19,6 +19,8 @@ from churnml.models.columns_of import ModelColumns
 
 Array = npt.NDArray[np.float64]
 
+_LEVELS = 40  # of a text column
+
 _RECENCY = ("usage_days_since_last", "account_tenure_days")
 
 
@@ -70,7 +72,7 @@ def logistic_regression(train: pd.DataFrame, churned: Array, test: pd.DataFrame)
     array of shape (m,)
         Probabilities of the test rows.
     """
-    columns = ModelColumns.of(train)
+    columns = ModelColumns.of(train, most=_LEVELS)
     text = columns.categorical
     numbers = [place for place in range(len(columns.kinds)) if place not in text]
     logs = FunctionTransformer(_signed_log)

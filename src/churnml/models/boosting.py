@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightgbm as lgb
 import numpy as np
@@ -20,9 +20,10 @@ from churnml.models.folds import Folds
 
 Array = npt.NDArray[np.float64]
 
-MAX_ROUNDS = 600
-_PATIENCE = 30
+MAX_ROUNDS = 1000
+_PATIENCE = 50
 _MORE = 1.1  # the last fit sees more rows than the folds did
+_WORTH = 1e-3  # a candidate must lower the loss by so much of it to be preferred to an earlier one
 _PARAMETERS: dict[str, Any] = {
     "learning_rate": 0.05,
     "feature_fraction": 0.5,
@@ -37,7 +38,7 @@ _PARAMETERS: dict[str, Any] = {
     "deterministic": True,
     "force_col_wise": True,
 }
-
+_LINEAR: dict[str, Any] = {"linear_tree": True, "linear_lambda": 1.0}
 
 _stopping = threading.Event()
 _blocks_open, _open = threading.Lock(), [0]
@@ -66,13 +67,52 @@ def _stop_when_asked(_round: Any) -> None:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """One thing to try.
+
+    Attributes
+    ----------
+    leaves : int
+        Of each tree.
+    linear : bool
+        Whether leaves hold lines (Shi, Li and Li, 2019) in place of constants.
+    columns : str
+        Which of the matrices the trees read.
+    """
+
+    leaves: int
+    linear: bool = False
+    columns: str = "given"
+
+    def __str__(self) -> str:
+        return f"{self.leaves} {'linear ' if self.linear else ''}leaves, {self.columns} columns"
+
+
+Effort = Literal["best", "fast"]
+LADDERS: dict[Effort, tuple[Candidate, ...]] = {
+    "fast": (Candidate(4), Candidate(15)),
+    "best": tuple(
+        Candidate(leaves, linear, columns)
+        for columns in ("given", "constructed")
+        for leaves, linear in ((4, False), (4, True), (8, True), (15, False), (31, False))
+    ),
+}
+_MANY_ROWS = 50_000
+
+
+def compared_on(effort: Effort, rows: int) -> int | None:
+    """Return on how many folds candidates are compared: one where time or rows are many, else all."""
+    return 1 if effort == "fast" or rows > _MANY_ROWS else None
+
+
+@dataclass(frozen=True)
 class Problem:
     """What is to be learned.
 
     Attributes
     ----------
-    matrix : array of shape (n, columns)
-        Rows.
+    matrices : mapping of array of shape (n, columns)
+        Rows, with more or fewer columns.
     target, weight : array of shape (n,)
         What to learn, and how much each row counts.
     categorical : list of int
@@ -83,25 +123,26 @@ class Problem:
         Of all that is drawn.
     """
 
-    matrix: Array
+    matrices: Mapping[str, Array]
     target: Array
     weight: Array
     categorical: list[int]
     objective: dict[str, Any]
     seed: int
 
-    def parameters(self, leaves: int) -> dict[str, Any]:
-        """Return LightGBM's parameters for a capacity."""
-        return {**_PARAMETERS, **self.objective, "num_leaves": leaves, "seed": self.seed}
+    def parameters(self, candidate: Candidate) -> dict[str, Any]:
+        """Return LightGBM's parameters for a candidate."""
+        own = {"num_leaves": candidate.leaves, "seed": self.seed}
+        return {**_PARAMETERS, **self.objective, **own, **(_LINEAR if candidate.linear else {})}
 
-    def dataset(self) -> lgb.Dataset:
+    def dataset(self, candidate: Candidate) -> lgb.Dataset:
         """Return the rows as LightGBM's data: numbers cut into bins, an eighth of the memory."""
         return lgb.Dataset(
-            self.matrix,
+            self.matrices[candidate.columns],
             self.target,
             weight=self.weight,
             categorical_feature=self.categorical,
-            params={"verbose": -1, "num_threads": 1},
+            params={"verbose": -1, "num_threads": 1, "linear_tree": candidate.linear},
         ).construct()
 
 
@@ -118,21 +159,23 @@ class Climbed:
     fold : array of shape (n,)
         The fold that judges a row, -1 where none does.
     losses : dict of float
-        Mean loss of each capacity on rows that it has not seen.
-    leaves, rounds : int
-        What was chosen.
+        Mean loss of each candidate on rows that it has not seen.
+    chosen : Candidate
+        Which.
+    rounds : int
+        How many trees.
     """
 
     booster: lgb.Booster
     unseen: Array
     fold: npt.NDArray[np.intp]
-    losses: dict[int, float]
-    leaves: int
+    losses: dict[str, float]
+    chosen: Candidate
     rounds: int
 
 
-def climb(problem: Problem, folds: Folds, ladder: Sequence[int]) -> Climbed:
-    """Choose leaves and rounds by the loss on rows that folds judge, and fit them on all rows.
+def climb(problem: Problem, folds: Folds, ladder: Sequence[Candidate], *, compared_on: int | None = None) -> Climbed:
+    """Choose a candidate and its rounds by the loss on rows that folds judge, and fit it on all rows.
 
     Parameters
     ----------
@@ -140,42 +183,60 @@ def climb(problem: Problem, folds: Folds, ladder: Sequence[int]) -> Climbed:
         What is to be learned.
     folds : Folds
         Who is judged by whom.
-    ladder : sequence of int
-        Numbers of leaves to choose from.
+    ladder : sequence of Candidate
+        What to choose from, the simplest first.
+    compared_on : int, optional
+        On how many of the folds candidates are compared; by default all.
 
     Returns
     -------
     Climbed
         The booster, and predictions for rows that their models have not seen.
     """
-    data = problem.dataset()
-    tasks = [(leaves, fold) for leaves in ladder for fold in range(len(folds.pairs))]
-    with ThreadPoolExecutor(_workers()) as pool, interruptible():
-        fitted = dict(zip(tasks, pool.map(lambda task: _judged(problem, data, folds, *task), tasks), strict=True))
-    curves = {}
-    for leaves in ladder:
-        lines = [fitted[leaves, fold][1] for fold in range(len(folds.pairs))]
+    everywhere = range(len(folds.pairs))
+    first = everywhere[:compared_on]
+    data = {(one.columns, one.linear): problem.dataset(one) for one in ladder}
+    fitted: dict[tuple[Candidate, int], tuple[lgb.Booster, Array]] = {}
+
+    def fit(tasks: list[tuple[Candidate, int]]) -> None:
+        with ThreadPoolExecutor(_workers()) as pool, interruptible():
+            done = pool.map(lambda task: _judged(problem, data[task[0].columns, task[0].linear], folds, *task), tasks)
+            fitted.update(zip(tasks, done, strict=True))
+
+    def curve(candidate: Candidate, over: Sequence[int]) -> Array:
+        lines = [fitted[candidate, fold][1] for fold in over]
         shortest = min(len(line) for line in lines)
-        curves[leaves] = np.mean([line[:shortest] for line in lines], axis=0)
-    losses = {leaves: float(curve.min()) for leaves, curve in curves.items()}
-    leaves = min(losses, key=lambda number: (losses[number], number))
-    best = int(curves[leaves].argmin()) + 1
+        return np.asarray(np.mean([line[:shortest] for line in lines], axis=0))
+
+    fit([(candidate, fold) for candidate in ladder for fold in first])
+    losses = {candidate: float(curve(candidate, first).min()) for candidate in ladder}
+    chosen = ladder[0]
+    for candidate in ladder[1:]:
+        if losses[candidate] < losses[chosen] * (1 - _WORTH):
+            chosen = candidate
+    fit([(chosen, fold) for fold in everywhere if fold not in first])
+    best = int(curve(chosen, everywhere).argmin()) + 1
     rounds = max(round(best * _MORE), 1)
+    matrix = problem.matrices[chosen.columns]
     unseen = np.full(len(problem.target), np.nan)
     fold_of = np.full(len(problem.target), -1, dtype=np.intp)
     for fold, (_, judge) in enumerate(folds.pairs):
-        unseen[judge] = predicted(fitted[leaves, fold][0], problem.matrix[judge], rounds=best)
+        unseen[judge] = predicted(fitted[chosen, fold][0], matrix[judge], rounds=best)
         fold_of[judge] = fold
-    booster = lgb.train(problem.parameters(leaves), data, rounds, callbacks=[_stop_when_asked])
-    return Climbed(booster, unseen, fold_of, losses, leaves, rounds)
+    booster = lgb.train(
+        problem.parameters(chosen), data[chosen.columns, chosen.linear], rounds, callbacks=[_stop_when_asked]
+    )
+    return Climbed(booster, unseen, fold_of, {str(one): loss for one, loss in losses.items()}, chosen, rounds)
 
 
-def _judged(problem: Problem, data: lgb.Dataset, folds: Folds, leaves: int, fold: int) -> tuple[lgb.Booster, Array]:
+def _judged(
+    problem: Problem, data: lgb.Dataset, folds: Folds, candidate: Candidate, fold: int
+) -> tuple[lgb.Booster, Array]:
     fit, judge = (data.subset(rows.tolist()) for rows in folds.pairs[fold])
     told: dict[str, Any] = {}
     watch: list[Any] = [_stop_when_asked, lgb.early_stopping(_PATIENCE, verbose=False), lgb.record_evaluation(told)]
     booster = lgb.train(
-        problem.parameters(leaves), fit, MAX_ROUNDS, valid_sets=[judge], valid_names=["unseen"], callbacks=watch
+        problem.parameters(candidate), fit, MAX_ROUNDS, valid_sets=[judge], valid_names=["unseen"], callbacks=watch
     )
     (line,) = told["unseen"].values()
     return booster, np.asarray(line)

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from churnml.columns import CHURN_PROBABILITY, EXPECTED_VALUE, VALUE_IF_STAYS
-from churnml.models.churn import ChurnClassifier, read_json
+from churnml.models.churn import ChurnClassifier
+from churnml.models.estimator import read_json
 from churnml.models.value import ValueRegressor
 
 Estimator = ChurnClassifier | ValueRegressor

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,31 +10,38 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit, logit
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import ClassifierMixin
+from sklearn.utils import assert_all_finite, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from churnml.errors import ChurnmlError
-from churnml.models.boosting import Problem, climb, load_booster, predicted, save_booster
+from churnml.errors import DataError
+from churnml.models.boosting import LADDERS, Effort, Problem, climb, compared_on, load_booster, predicted, save_booster
 from churnml.models.calibration import EDGE, Calibrator, choose_calibrator
-from churnml.models.columns_of import ModelColumns, as_frame
+from churnml.models.columns_of import ModelColumns
+from churnml.models.contributions import centres_of, contributions
+from churnml.models.estimator import TableEstimator
 from churnml.models.folds import inner_folds
 
 Array = npt.NDArray[np.float64]
 
 
-class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
     """Predict who leaves, as calibrated probabilities.
 
-    LightGBM with a ladder of capacities chosen by log loss on rows not seen; calibrated on such rows (none, beta or
-    isotonic, as their log loss says). Classes are never weighted: that would spoil the probabilities.
+    LightGBM with a ladder of capacities, from 4 to 31 leaves with constants or lines in them, chosen by log loss on
+    rows not seen, as is whether sums and ratios of columns that share a word help; texts of many values are encoded by
+    cross-fitted means; calibrated on rows not seen (none, beta or isotonic, as their log loss says). Classes are never
+    weighted: that would spoil the probabilities.
 
     Parameters
     ----------
     population_rate : float, optional
         The true share of churners, where the training sample was stratified; the odds are corrected to it.
-    ladder : sequence of int
-        Numbers of leaves to choose from.
+    effort : {"best", "fast"}
+        How much is tried; ``fast`` takes a tenth of the time.
+    capacity : str, optional
+        What to take in place of a search, as ``search_["capacity"]`` calls it.
     label_days : int
         Days from a row's ``as_of`` until its outcome is known: inner folds keep so far apart.
     random_state : int, RandomState or None
@@ -48,7 +54,7 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     calibrator_ : Calibrator
         What the raw probabilities go through.
     search_ : dict
-        ``losses`` of each capacity, the ``leaves`` and ``rounds`` chosen, ``calibration``, the dates that inner folds
+        ``losses`` of each capacity, the ``capacity`` and ``rounds`` chosen, ``calibration``, the dates that inner folds
         ``fitted`` and ``judged``.
     """
 
@@ -56,14 +62,21 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         population_rate: float | None = None,
         *,
-        ladder: Sequence[int] = (4, 15),
+        effort: Effort = "best",
+        capacity: str | None = None,
         label_days: int = 0,
         random_state: Any = None,
     ) -> None:
         self.population_rate = population_rate
-        self.ladder = ladder
+        self.effort = effort
+        self.capacity = capacity
         self.label_days = label_days
         self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, as_of: Any = None) -> Self:  # noqa: N803
         """Fit on customers whose outcome is known.
@@ -88,30 +101,35 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises
         ------
-        ChurnmlError
-            If there are not two classes.
+        DataError
+            If there are not two classes, or X or y hold what no model can be fitted on.
         """
-        frame = as_frame(X)
-        self.classes_, outcome = np.unique(np.asarray(y), return_inverse=True)
-        if len(self.classes_) != 2:
-            raise ChurnmlError(
-                f"a churn model needs customers who left and customers who stayed: the {len(outcome):,} rows hold "
-                f"{len(self.classes_)} class",
-                "take more dates, or a longer horizon",
-                rows=len(outcome),
-            )
+        frame = self.frame(X, fitting=True)
+        self.classes_, outcome = two_classes(y, len(frame))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         target = outcome.astype(np.float64)
-        weight = np.ones(len(target)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-        self.columns_ = ModelColumns.of(frame)
-        self.feature_names_in_ = np.array(list(self.columns_.kinds), dtype=object)
-        self.n_features_in_ = len(self.columns_.kinds)
+        weight = _check_sample_weight(sample_weight, frame, ensure_non_negative=True)
+        ladder = [one for one in LADDERS[self.effort] if self.capacity in (None, str(one))]
+        if not ladder:
+            names = ", ".join(map(str, LADDERS[self.effort]))
+            raise DataError(f"there is no capacity {self.capacity}", f"take one of: {names}")
+        construct = any(one.columns == "constructed" for one in ladder)
+        self.columns_, matrix = ModelColumns.learned(frame, target, groups, construct=construct, seed=seed)
+        given = matrix[:, : len(self.columns_.kinds)]
+        if not self.columns_.made:
+            ladder = [one for one in ladder if one.columns == "given"] or [
+                replace(one, columns="given") for one in ladder
+            ]
         folds = inner_folds(target, groups, as_of, label_days=self.label_days, seed=seed)
         objective = {"objective": "binary", "metric": "binary_logloss"}
-        matrix = self.columns_.matrix(frame)
-        climbed = climb(Problem(matrix, target, weight, self.columns_.categorical, objective, seed), folds, self.ladder)
+        matrices = {"given": given, "constructed": matrix}
+        problem = Problem(matrices, target, weight, self.columns_.categorical, objective, seed)
+        climbed = climb(problem, folds, ladder, compared_on=compared_on(self.effort, len(frame)))
+        if climbed.chosen.columns == "given":
+            self.columns_ = replace(self.columns_, made=())
         judged = climbed.fold >= 0
         self.booster_ = climbed.booster
+        self.centres_ = centres_of(climbed.booster, matrices[climbed.chosen.columns], seed)
         self.calibrator_ = choose_calibrator(
             climbed.unseen[judged], target[judged], climbed.fold[judged], weight[judged]
         )
@@ -120,7 +138,7 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.shift_ = float(logit(self.population_rate) - logit(np.average(target, weights=weight)))
         self.search_ = {
             "losses": climbed.losses,
-            "leaves": climbed.leaves,
+            "capacity": str(climbed.chosen),
             "rounds": climbed.rounds,
             "calibration": self.calibrator_.method,
             "fitted": [str(day) for day in folds.fitted],
@@ -137,7 +155,7 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             If the columns are not those of the training.
         """
         check_is_fitted(self)
-        return self.probabilities(self.columns_.matrix(as_frame(X)))
+        return self.probabilities(self.columns_.matrix(self.frame(X)))
 
     def probabilities(self, matrix: Array) -> Array:
         """Return the probabilities of both classes for rows that are a matrix already."""
@@ -148,14 +166,20 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
         """Return the likelier class of each row, shape (n,)."""
-        return np.asarray(self.classes_[(self.predict_proba(X)[:, 1] > 0.5).astype(int)])
+        left = self.predict_proba(X)[:, 1] > 0.5
+        return np.asarray(self.classes_[left.astype(int)])
 
     def contributions(self, X: Any) -> pd.DataFrame:  # noqa: N803
-        """Return what each column adds to the log-odds, exactly (Lundberg, Erion and Lee, 2018): n x columns."""
+        """Return what each column adds to the log-odds before calibration, exactly (see `contributions`): n x columns.
+
+        What a constructed column adds is shared evenly by the columns that it is made of.
+        """
         check_is_fitted(self)
-        matrix = self.columns_.matrix(as_frame(X))
-        added = np.asarray(self.booster_.predict(matrix, pred_contrib=True, num_threads=0))[:, :-1]
-        return pd.DataFrame(added, columns=list(self.columns_.kinds))
+        added = contributions(self.booster_, self.columns_.matrix(self.frame(X)), self.centres_)
+        own = added[:, : len(self.columns_.kinds)]
+        for place, made in enumerate(self.columns_.made, start=own.shape[1]):
+            own[:, list(made.of)] += added[:, [place]] / len(made.of)
+        return pd.DataFrame(own, columns=list(self.columns_.kinds))
 
     def save(self, folder: Path) -> None:
         """Write the model into an empty folder, as text."""
@@ -163,13 +187,12 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         save_booster(self.booster_, Path(folder) / "booster.txt")
         kept = {
             "classes": self.classes_.tolist(),
-            "columns": self.columns_.to_dict(),
+            "centres": self.centres_,
             "calibrator": self.calibrator_.to_dict(),
             "shift": self.shift_,
             "search": self.search_,
-            "parameters": {"population_rate": self.population_rate, "label_days": self.label_days},
         }
-        (Path(folder) / "model.json").write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
+        self.write(Path(folder) / "model.json", kept)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -180,28 +203,41 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ChurnmlError
             If a file is missing or damaged.
         """
-        kept = read_json(Path(folder) / "model.json")
-        model = cls(**kept["parameters"])
+        model, kept = cls.read(Path(folder) / "model.json")
         model.booster_ = load_booster(Path(folder) / "booster.txt")
         model.classes_ = np.array(kept["classes"])
-        model.columns_ = ModelColumns(**kept["columns"])
-        model.feature_names_in_ = np.array(list(model.columns_.kinds), dtype=object)
-        model.n_features_in_ = len(model.columns_.kinds)
+        model.centres_ = kept["centres"]
         model.calibrator_ = Calibrator(**kept["calibrator"])
         model.shift_ = kept["shift"]
         model.search_ = kept["search"]
         return model
 
 
-def read_json(file: Path) -> Any:
-    """Read what `save` wrote.
+def two_classes(y: Any, rows: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:
+    """Return the two classes of a label, and which of them each row has.
 
     Raises
     ------
-    ChurnmlError
-        If the file is missing or damaged.
+    DataError
+        If it has a null, another length, or not two classes.
     """
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ChurnmlError(f"the model {file} cannot be read ({str(error)[:80]})", "train again") from None
+    label = column_or_1d(y, warn=True)
+    if label.dtype.kind == "f":
+        assert_all_finite(label, input_name="y")
+    if pd.isna(label).any():
+        raise DataError("Input y contains NaN", "leave out the rows whose outcome is not known", rows=len(label))
+    check_consistent_length(label, np.empty(rows))
+    check_classification_targets(label)
+    classes, outcome = np.unique(label, return_inverse=True)
+    if len(classes) > 2:
+        raise DataError(
+            f"Only binary classification is supported. The type of the target is {type_of_target(label)}.",
+            "give a label of two classes",
+        )
+    if len(classes) < 2:
+        raise DataError(
+            f"a churn model needs customers who left and customers who stayed: the {rows:,} rows hold one class",
+            "take more dates, or a longer horizon",
+            rows=rows,
+        )
+    return classes, outcome

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,13 +11,18 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from sklearn.model_selection import GroupKFold
+from sklearn.preprocessing import TargetEncoder
 
-from churnml.errors import ChurnmlError
+from churnml.errors import DataError
+from churnml.models.constructed import Construction, constructions, with_constructed
 
 Kind = Literal["number", "text"]
 Matrix = npt.NDArray[np.float64]
 
-_LEVELS = 40  # of a text column that keep a code of their own
+MANY_LEVELS = 20  # of a text column: trees split codes of fewer, of more they read the mean outcome of each
+_MOST_LEVELS = 100_000
+_ENCODING_FOLDS = 5
 _SHOWN = 5
 _NOISE_BITS = 12
 
@@ -31,47 +36,111 @@ class ModelColumns:
     kinds : mapping of str
         ``number`` (also booleans and times) or ``text``, by column, in the order of the matrix.
     levels : mapping of list
-        The frequent values of each text column, the most frequent first; the position is the code, every other value
-        shares the code after them.
+        The values of each text column, the most frequent first; the position is the code, every other value shares the
+        code after them.
+    encodings : mapping of list of float
+        What stands in place of the codes of text columns with many values: the mean outcome of each, shrunk towards
+        that of all (empirical Bayes; Micci-Barreca, 2001).
+    made : tuple of Construction
+        The columns that follow those that are given.
     """
 
     kinds: Mapping[str, Kind]
     levels: Mapping[str, list[str]]
+    encodings: Mapping[str, list[float]] = field(default_factory=dict)
+    made: tuple[Construction, ...] = ()
 
     @classmethod
-    def of(cls, frame: pd.DataFrame) -> ModelColumns:
-        """Learn the columns of a training frame."""
+    def of(cls, frame: pd.DataFrame, *, most: int = _MOST_LEVELS) -> ModelColumns:
+        """Learn the columns of a training frame, with codes for the most frequent values of texts."""
         kinds: dict[str, Kind] = {str(name): _kind(frame[name]) for name in frame.columns}
         levels = {}
         for name in (name for name, kind in kinds.items() if kind == "text"):
             counts = frame[name].dropna().astype(str).value_counts()
             ranked = sorted(counts.items(), key=lambda found: (-found[1], found[0]))
-            levels[name] = [str(level) for level, _ in ranked[:_LEVELS]]
+            levels[name] = [str(level) for level, _ in ranked[:most]]
         return cls(kinds, levels)
+
+    @classmethod
+    def learned(
+        cls, frame: pd.DataFrame, target: Matrix, groups: Any = None, *, construct: bool = False, seed: int = 0
+    ) -> tuple[ModelColumns, Matrix]:
+        """Learn the columns of a training frame, and what of them depends on the outcome.
+
+        Parameters
+        ----------
+        frame : DataFrame of shape (n, columns)
+            The training rows.
+        target : array of shape (n,)
+            Their outcome.
+        groups : array of shape (n,), optional
+            Customers: no row's encodings rest on rows of its own customer.
+        construct : bool
+            Whether to make further columns (see `constructions`).
+        seed : int
+            Of the folds of the encodings.
+
+        Returns
+        -------
+        columns : ModelColumns
+            What was learned.
+        matrix : array of shape (n, columns)
+            The training rows; encoded columns are cross-fitted: of rows in other folds.
+        """
+        columns = cls.of(frame)
+        matrix = columns.matrix(frame)
+        encodings = {}
+        for place, name in enumerate(columns.kinds):
+            count = len(columns.levels.get(name, ()))
+            if count > MANY_LEVELS:
+                codes = matrix[:, place].copy()
+                encodings[name] = _means(codes, target, count).tolist()
+                matrix[:, place] = _cross_fitted(codes, target, groups, count, seed)
+        if construct:
+            spread = np.array([len(np.unique(column)) for column in matrix.T]) > 2
+            numeric = [place for place, kind in enumerate(columns.kinds.values()) if kind == "number" and spread[place]]
+            columns = replace(columns, made=tuple(constructions(list(columns.kinds), numeric)))
+            matrix = with_constructed(matrix, columns.made)
+        return replace(columns, encodings=encodings), matrix
 
     @property
     def categorical(self) -> list[int]:
-        """The positions of the text columns."""
-        return [number for number, kind in enumerate(self.kinds.values()) if kind == "text"]
+        """The positions of the columns that hold codes."""
+        return [
+            number
+            for number, (name, kind) in enumerate(self.kinds.items())
+            if kind == "text" and name not in self.encodings
+        ]
 
     def matrix(self, frame: pd.DataFrame) -> Matrix:
         """Return a frame as numbers: rows x columns, nulls as nan, without their last bits (see `steady`).
 
         Raises
         ------
-        ChurnmlError
-            If columns or their kinds differ from those of the training frame; the difference is shown.
+        DataError
+            If columns or their kinds differ from those of the training frame (the difference is shown), or a number is
+            infinite.
         """
         self._refuse_other(frame)
         matrix = np.empty((len(frame), len(self.kinds)), dtype=np.float64)
         for number, (name, kind) in enumerate(self.kinds.items()):
             matrix[:, number] = _numbers(frame[name]) if kind == "number" else self._codes(name, frame[name])
-        return steady(matrix, _NOISE_BITS)
+        infinite = np.flatnonzero(np.isinf(matrix).any(axis=0))
+        if len(infinite):
+            named = [list(self.kinds)[place] for place in infinite]
+            raise DataError(
+                f"Input X contains infinity or a value too large for dtype('float64'): column {named[0]}",
+                "take it out, or let it be null",
+                column=named[0],
+            )
+        return with_constructed(steady(matrix, _NOISE_BITS), self.made)
 
     def _codes(self, name: str, column: pd.Series[Any]) -> Matrix:
         levels = self.levels[name]
         values = pa.array(column.astype("str"), pa.large_string(), from_pandas=True)
         codes = pc.index_in(values, pa.array(levels, pa.large_string())).fill_null(len(levels)).to_numpy()
+        if name in self.encodings:
+            codes = np.asarray(self.encodings[name])[codes]
         return np.where(values.is_null(), np.nan, codes)
 
     def _refuse_other(self, frame: pd.DataFrame) -> None:
@@ -92,7 +161,7 @@ class ModelColumns:
             if found
         ]
         if told:
-            raise ChurnmlError(
+            raise DataError(
                 f"the columns are not those that the model was trained on: {'; '.join(told)}",
                 "make the features by the configuration that it was trained with, or train again",
                 **differences,
@@ -100,7 +169,32 @@ class ModelColumns:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as it is kept."""
-        return {"kinds": dict(self.kinds), "levels": dict(self.levels)}
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> ModelColumns:
+        """Return what `to_dict` gave."""
+        made = tuple(Construction(one["how"], tuple(one["of"])) for one in kept["made"])
+        return cls(**{**kept, "made": made})
+
+
+def _means(codes: Matrix, target: Matrix, count: int) -> Matrix:
+    """Return the mean outcome of each code, shrunk towards that of all; the last is of those never seen."""
+    there = ~np.isnan(codes)
+    encoder = TargetEncoder(target_type="continuous").fit(codes[there].reshape(-1, 1), target[there])
+    return np.asarray(encoder.transform(np.arange(count + 1, dtype=np.float64).reshape(-1, 1)).ravel())
+
+
+def _cross_fitted(codes: Matrix, target: Matrix, groups: Any, count: int, seed: int) -> Matrix:
+    customers = np.arange(len(codes)) if groups is None else pd.factorize(np.asarray(groups))[0]
+    folds = min(_ENCODING_FOLDS, len(np.unique(customers)))
+    encoded = np.full(len(codes), np.nan)
+    there = ~np.isnan(codes)
+    for fit, judge in GroupKFold(folds, shuffle=True, random_state=seed).split(codes, groups=customers):
+        means = _means(codes[fit], target[fit], count)
+        known = judge[there[judge]]
+        encoded[known] = means[codes[known].astype(int)]
+    return encoded
 
 
 def steady(numbers: Matrix, bits: int) -> Matrix:
@@ -113,14 +207,6 @@ def steady(numbers: Matrix, bits: int) -> Matrix:
     whole += 1 << (bits - 1)
     whole &= -1 << bits
     return numbers
-
-
-def as_frame(table: Any) -> pd.DataFrame:
-    """Return a table, or an array of rows x columns, as a DataFrame with text names."""
-    if isinstance(table, pd.DataFrame):
-        return table if all(isinstance(name, str) for name in table.columns) else table.rename(columns=str)
-    array = np.asarray(table)
-    return pd.DataFrame(array, columns=[f"x{number}" for number in range(array.shape[1])])
 
 
 def _kind(column: pd.Series[Any]) -> Kind:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.model_selection import GroupKFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
 Rows = npt.NDArray[np.intp]
 
@@ -60,7 +60,9 @@ def inner_folds(
     """
     customers = np.arange(len(outcome)) if groups is None else pd.factorize(np.asarray(groups))[0]
     if groups is None:
-        splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(customers, outcome > 0)
+        least = min(np.count_nonzero(outcome > 0), np.count_nonzero(outcome <= 0))
+        stratified = StratifiedKFold if least >= FOLDS else KFold
+        splitter = stratified(FOLDS, shuffle=True, random_state=seed).split(customers, outcome > 0)
     else:
         splitter = GroupKFold(FOLDS, shuffle=True, random_state=seed).split(customers, groups=customers)
     pairs = [(fit, judge) for fit, judge in splitter]

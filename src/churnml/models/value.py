@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import RegressorMixin
+from sklearn.utils import assert_all_finite, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from churnml.models.boosting import Problem, climb, load_booster, predicted, save_booster
+from churnml.models.boosting import Candidate, Problem, climb, load_booster, predicted, save_booster
 from churnml.models.calibration import MOST_SHIFT
-from churnml.models.churn import read_json
-from churnml.models.columns_of import ModelColumns, as_frame
+from churnml.models.columns_of import ModelColumns
+from churnml.models.estimator import TableEstimator
 from churnml.models.folds import Folds, inner_folds
 
 Array = npt.NDArray[np.float64]
 
 _TWEEDIE = {"objective": "tweedie", "metric": "tweedie", "tweedie_variance_power": 1.5, "learning_rate": 0.1}
+_LADDER = (Candidate(15),)
 _ENOUGH = 50  # rows other than zero, to learn from
 
 
-class ValueRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class ValueRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
     """Predict what customers bring, as expected money.
 
     Gains and losses are learned apart, each by LightGBM with a Tweedie loss (a mass of zeros and a heavy tail:
@@ -34,8 +33,6 @@ class ValueRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    ladder : sequence of int
-        Numbers of leaves to choose from.
     label_days : int
         Days from a row's ``as_of`` until its value is known.
     random_state : int, RandomState or None
@@ -46,11 +43,10 @@ class ValueRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     levels_ : dict of float
         The scale of ``gain`` and of ``loss``.
     search_ : dict
-        ``losses``, ``leaves`` and ``rounds`` of both.
+        ``losses``, ``capacity`` and ``rounds`` of both.
     """
 
-    def __init__(self, *, ladder: Sequence[int] = (15,), label_days: int = 0, random_state: Any = None) -> None:
-        self.ladder = ladder
+    def __init__(self, *, label_days: int = 0, random_state: Any = None) -> None:
         self.label_days = label_days
         self.random_state = random_state
 
@@ -73,14 +69,13 @@ class ValueRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         ValueRegressor
             Itself.
         """
-        frame = as_frame(X)
-        value = np.asarray(y, dtype=np.float64)
-        weight = np.ones(len(value)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+        frame = self.frame(X, fitting=True)
+        value = np.asarray(column_or_1d(y, warn=True), dtype=np.float64)
+        assert_all_finite(value, input_name="y")
+        check_consistent_length(frame, value)
+        weight = _check_sample_weight(sample_weight, frame, ensure_non_negative=True)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self.columns_ = ModelColumns.of(frame)
-        self.feature_names_in_ = np.array(list(self.columns_.kinds), dtype=object)
-        self.n_features_in_ = len(self.columns_.kinds)
-        matrix = self.columns_.matrix(frame)
+        self.columns_, matrix = ModelColumns.learned(frame, value, groups, seed=seed)
         folds = inner_folds(value, groups, as_of, label_days=self.label_days, seed=seed)
         self.boosters_: dict[str, Any] = {}
         self.levels_: dict[str, float] = {}
@@ -95,14 +90,18 @@ class ValueRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             self.levels_[part] = mean
             return
         # money in any currency is learned in units of its mean
-        problem = Problem(matrix, amounts / mean, weight, self.columns_.categorical, _TWEEDIE, seed)
-        climbed = climb(problem, folds, self.ladder)
+        problem = Problem({"given": matrix}, amounts / mean, weight, self.columns_.categorical, _TWEEDIE, seed)
+        climbed = climb(problem, folds, _LADDER)
         judged = climbed.fold >= 0
         forecast = float(np.sum(climbed.unseen[judged] * weight[judged]))
         self.boosters_[part] = climbed.booster
         scale = float(np.sum(problem.target[judged] * weight[judged])) / forecast
         self.levels_[part] = mean * float(np.clip(scale, np.exp(-MOST_SHIFT), np.exp(MOST_SHIFT)))
-        self.search_[part] = {"losses": climbed.losses, "leaves": climbed.leaves, "rounds": climbed.rounds}
+        self.search_[part] = {
+            "losses": climbed.losses,
+            "capacity": str(climbed.chosen),
+            "rounds": climbed.rounds,
+        }
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """Return the expected value of each row, shape (n,), in money.
@@ -113,7 +112,7 @@ class ValueRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             If the columns are not those of the training.
         """
         check_is_fitted(self)
-        return self.expected(self.columns_.matrix(as_frame(X)))
+        return self.expected(self.columns_.matrix(self.frame(X)))
 
     def expected(self, matrix: Array) -> Array:
         """Return the expected value for rows that are a matrix already."""
@@ -130,14 +129,8 @@ class ValueRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         for part, booster in self.boosters_.items():
             save_booster(booster, Path(folder) / f"{part}.txt")
-        kept = {
-            "columns": self.columns_.to_dict(),
-            "levels": self.levels_,
-            "parts": list(self.boosters_),
-            "search": self.search_,
-            "parameters": {"label_days": self.label_days},
-        }
-        (Path(folder) / "model.json").write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
+        kept = {"levels": self.levels_, "parts": list(self.boosters_), "search": self.search_}
+        self.write(Path(folder) / "model.json", kept)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -148,12 +141,8 @@ class ValueRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         ChurnmlError
             If a file is missing or damaged.
         """
-        kept = read_json(Path(folder) / "model.json")
-        model = cls(**kept["parameters"])
+        model, kept = cls.read(Path(folder) / "model.json")
         model.boosters_ = {part: load_booster(Path(folder) / f"{part}.txt") for part in kept["parts"]}
-        model.columns_ = ModelColumns(**kept["columns"])
-        model.feature_names_in_ = np.array(list(model.columns_.kinds), dtype=object)
-        model.n_features_in_ = len(model.columns_.kinds)
         model.levels_ = kept["levels"]
         model.search_ = kept["search"]
         return model

@@ -97,7 +97,7 @@ def fit_churn(data: TrainingData, facts: dict[str, Any], *, seed: int) -> Traine
     train, test = (int(data.churn_rows(dates)[CHURNED].sum()) for dates in (schedule.train, schedule.test))
     verdict = churn_verdict(evaluation, Evidence(schedule.tests_later, data.leaks, train, test))
     known = data.churn_rows(schedule.known)
-    final = fitted(known, data.read(known), ladder=[model.search_["leaves"]])
+    final = fitted(known, data.read(known), capacity=model.search_["capacity"])
     bundle = Bundle({CHURN_PROBABILITY: final}, {**facts, "as_of": _texts(schedule.known)})
     return Trained("churn", bundle, rows, evaluation, verdict, schedule)
 
