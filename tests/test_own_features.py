@@ -7,10 +7,12 @@ import comparing
 import numpy as np
 import pandas as pd
 import pytest
+from ibis import _
 
 import churnml
 from churnml.errors import ChurnmlError
-from churnml.feature_extraction.declare import Layout
+from churnml.feature_extraction.catalogue import catalogue
+from churnml.feature_extraction.declare import Feature, Layout, Measure, Pool
 from churnml.feature_extraction.own import own_features
 
 AS_OF = "2024-03-01"
@@ -169,3 +171,25 @@ def test_a_file_that_is_not_there_is_told(simulated, tmp_path):
     features = simulated.features.model_copy(update={"python": str(tmp_path / "none.py")})
     with pytest.raises(ChurnmlError, match=r"features\.python: there is no file .*none\.py"):
         churnml.catalog(simulated.model_copy(update={"features": features}))
+
+
+@pytest.mark.parametrize(
+    ("by", "more"),
+    [
+        (_.n, {}),
+        (_.n > 1, {}),
+        (None, {"dtype": "string", "frequent": 1, "empty": "none at all"}),
+    ],
+)
+def test_what_is_looked_up_by_a_measure_is_the_same_alone_and_among_others(simulated, monkeypatch, by, more):
+    inputs = {"n": Measure("count", window=365), "value": Measure("last", _.category, window=365)}
+    pool = None if by is None else Pool(by, numerator=_.n, denominator=1, weight=1)
+    words = {"unit": "", "meaning": "m", "phrase_en": "p", "phrase_zh": "p", "theme": "usage"}
+    feature = Feature("own", "complaints", inputs, pool=pool, **more, **words)
+    panels = []
+    for listed in ([feature], [*catalogue(LAYOUT), feature]):
+        monkeypatch.setattr("churnml.snapshots.panel.catalogue_of", lambda *_args, listed=listed: listed)
+        panels.append(churnml.features(simulated, AS_OF)["own"])
+    assert panels[0].notna().all()
+    assert panels[0].nunique() > 1
+    assert panels[0].equals(panels[1])

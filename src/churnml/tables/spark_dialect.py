@@ -49,6 +49,11 @@ class _SparkDialect(PySparkCompiler):  # type: ignore[misc]
         """Shift 64 bits by an int: a literal has 32, and Spark takes no bigint for the number of places."""
         return self.f.shiftleft(self.cast(left, dt.int64), self.cast(right, dt.int32))
 
+    def visit_Cast(self, op: Any, *, arg: Any, to: Any) -> Any:
+        """Round a float that becomes an integer, halves to even; Spark cuts it off."""
+        rounded = op.arg.dtype.is_floating() and to.is_integer()
+        return super().visit_Cast(op, arg=self.f.rint(arg) if rounded else arg, to=to)
+
     def visit_TimestampTruncate(self, op: Any, *, arg: Any, unit: Any) -> Any:
         """Cut a time off; what Spark gives has a zone."""
         return self.cast(super().visit_TimestampTruncate(op, arg=arg, unit=unit), dt.timestamp)
