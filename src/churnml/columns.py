@@ -10,6 +10,7 @@ CHURN_TYPE = "churn_type"
 
 CHURNED = "churned"
 VALUE = "value"
+WEIGHT = "weight"  # of a row whose label is learned from, or judged by
 
 PANEL_KEYS = (CUSTOMER_ID, AS_OF)
 

@@ -66,8 +66,18 @@ def train_text(report: TrainReport, lang: Language) -> str:
         for gate in model.verdict.gates:
             lines.append(f"  {'+' if gate.passed else '-'} {gate.message(lang)}")
         figures = ", ".join(f"{metric} {value:.3f}" for metric, value in model.metrics.items())
-        lines += [f"  {figures}", ""]
+        lines += [f"  {figures}", *_touched(report, name, lang), ""]
     return "\n".join(lines).rstrip()
+
+
+def _touched(report: TrainReport, name: str, lang: Language) -> list[str]:
+    """Say what our own campaigns did to the labels, where they did."""
+    if report.training is None:
+        return []
+    touched = report.training.models[name].bundle.facts["touched"]
+    if not touched["removed"] and not touched["own_calls"]:
+        return []
+    return [f"  {say(f'touched_{name}', lang, **touched)}"]
 
 
 def explain_text(found: Mapping[str, Any], currency: str, lang: Language) -> str:

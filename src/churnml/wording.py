@@ -232,6 +232,20 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "catalogue_coverage": ("coverage", "覆盖率"),
     "catalogue_spread": ("spread", "分布"),
     "catalogue_shift": ("shift", "变化"),
+    "touched_churn": (
+        "{removed:,} rows of customers whom a campaign had treated by lot were left out, {weighted:,} who were left alone stand for"
+        " them; {own_calls:,} with contacts that were not drawn by lot stay: the rate of leaving is {after:.2%} in place of"
+        " {before:.2%}",
+        "去除了{removed:,}行随机接受营销的客户，由{weighted:,}行对照客户加权代表；{own_calls:,}行非随机联系的客户保留："
+        "流失率由{before:.2%}变为{after:.2%}",
+    ),
+    "touched_value": (
+        "{removed:,} rows of customers whom a campaign had treated by lot were left out, {weighted:,} who were left alone stand for"
+        " them; {own_calls:,} with contacts that were not drawn by lot stay: the mean value is {after:,.2f} in place of"
+        " {before:,.2f}",
+        "去除了{removed:,}行随机接受营销的客户，由{weighted:,}行对照客户加权代表；{own_calls:,}行非随机联系的客户保留："
+        "平均价值由{before:,.2f}变为{after:,.2f}",
+    ),
     "panel_written": (
         "{rows:,} rows, {columns} columns at {dates} date(s): {out}",
         "{rows:,} 行，{columns} 列，{dates} 个日期：{out}",

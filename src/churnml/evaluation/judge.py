@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from churnml.columns import CUSTOMER_ID
+from churnml.columns import AS_OF, CUSTOMER_ID, WEIGHT
 from churnml.evaluation.metrics import Metric
 
 Array = npt.NDArray[np.float64]
@@ -45,7 +45,8 @@ def judge(tested: pd.DataFrame, metrics: dict[str, Metric], *, seed: int = 0) ->
     Parameters
     ----------
     tested : DataFrame
-        ``customer_id``, ``as_of``, ``observed``, ``predicted``, and a column of predictions for each baseline.
+        ``customer_id``, ``as_of``, ``weight``, ``observed``, ``predicted``, and a column of predictions for each
+        baseline.
     metrics : dict of callable
         By name.
     seed : int
@@ -77,8 +78,9 @@ def judge(tested: pd.DataFrame, metrics: dict[str, Metric], *, seed: int = 0) ->
         }
         return found | gains
 
-    point = measured(np.ones(len(observed)))
-    drawn = pd.DataFrame([measured(weight) for weight in _resampled(tested, observed, seed)])
+    own = tested[WEIGHT].to_numpy(dtype=np.float64) if WEIGHT in tested else np.ones(len(observed))
+    point = measured(own)
+    drawn = pd.DataFrame([measured(own * weight) for weight in _resampled(tested, observed, seed)])
     with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # a figure that no draw has is nan
         bounds = np.nanpercentile(drawn.to_numpy(), _INTERVAL, axis=0)
     rows = [
@@ -90,7 +92,7 @@ def judge(tested: pd.DataFrame, metrics: dict[str, Metric], *, seed: int = 0) ->
 
 def baselines_of(tested: pd.DataFrame) -> list[str]:
     """List the columns of a table of tested rows that are baselines' predictions."""
-    return [str(name) for name in tested.columns if name not in (CUSTOMER_ID, "as_of", OBSERVED, PREDICTED)]
+    return [str(name) for name in tested.columns if name not in (CUSTOMER_ID, AS_OF, WEIGHT, OBSERVED, PREDICTED)]
 
 
 def figure(evaluation: pd.DataFrame, metric: str, model: str = "model") -> Figure:

@@ -24,7 +24,7 @@ _LEVELS = 40  # of a text column
 _RECENCY = ("usage_days_since_last", "account_tenure_days")
 
 
-def recency_rule(train: pd.DataFrame, churned: Array, test: pd.DataFrame) -> Array:
+def recency_rule(train: pd.DataFrame, churned: Array, test: pd.DataFrame, weight: Array | None = None) -> Array:
     """Predict by the days since the last usage alone, made a probability on the training rows.
 
     Parameters
@@ -35,6 +35,8 @@ def recency_rule(train: pd.DataFrame, churned: Array, test: pd.DataFrame) -> Arr
         0 or 1, of the training rows.
     test : DataFrame
         Features of the rows to predict.
+    weight : array of shape (n,), optional
+        How much each training row counts.
 
     Returns
     -------
@@ -43,11 +45,11 @@ def recency_rule(train: pd.DataFrame, churned: Array, test: pd.DataFrame) -> Arr
     """
     name = next((column for column in _RECENCY if column in train and train[column].notna().any()), None)
     if name is None:
-        return _probabilities(np.full(len(test), churned.mean()))
+        return _probabilities(np.full(len(test), np.average(churned, weights=weight)))
     longer_is_worse = name == _RECENCY[0]
     silent = float(train[name].max()) + 1  # never seen, or too long ago
     rule = IsotonicRegression(increasing=longer_is_worse, out_of_bounds="clip")
-    rule.fit(_filled(train[name], silent), churned)
+    rule.fit(_filled(train[name], silent), churned, sample_weight=weight)
     return _probabilities(rule.predict(_filled(test[name], silent)))
 
 
@@ -55,7 +57,7 @@ def _filled(column: pd.Series[Any], value: float) -> Array:
     return np.asarray(column.astype("float64").fillna(value), dtype=np.float64)
 
 
-def logistic_regression(train: pd.DataFrame, churned: Array, test: pd.DataFrame) -> Array:
+def logistic_regression(train: pd.DataFrame, churned: Array, test: pd.DataFrame, weight: Array | None = None) -> Array:
     """Predict by a logistic regression on scaled numbers and coded text.
 
     Parameters
@@ -66,6 +68,8 @@ def logistic_regression(train: pd.DataFrame, churned: Array, test: pd.DataFrame)
         0 or 1, of the training rows.
     test : DataFrame
         Features of the rows to predict.
+    weight : array of shape (n,), optional
+        How much each training row counts.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def logistic_regression(train: pd.DataFrame, churned: Array, test: pd.DataFrame)
         [("numbers", make_pipeline(fill, logs, StandardScaler()), numbers), ("text", codes, text)]
     )
     model = make_pipeline(prepared, LogisticRegression(C=0.1, max_iter=2000, tol=1e-3))
-    model.fit(columns.matrix(train).astype(np.float32), churned)
+    model.fit(columns.matrix(train).astype(np.float32), churned, logisticregression__sample_weight=weight)
     return _probabilities(model.predict_proba(columns.matrix(test).astype(np.float32))[:, 1])
 
 

@@ -20,6 +20,7 @@ from churnml.models.folds import Folds
 
 Array = npt.NDArray[np.float64]
 
+MANY_ROWS = 50_000  # above which candidates are compared on one fold, and trees learn in longer steps
 MAX_ROUNDS = 1000
 _PATIENCE = 50
 _MORE = 1.1  # the last fit sees more rows than the folds did
@@ -97,12 +98,11 @@ LADDERS: dict[Effort, tuple[Candidate, ...]] = {
         for leaves, linear in ((4, False), (4, True), (8, True), (15, False), (31, False))
     ),
 }
-_MANY_ROWS = 50_000
 
 
 def compared_on(effort: Effort, rows: int) -> int | None:
     """Return on how many folds candidates are compared: one where time or rows are many, else all."""
-    return 1 if effort == "fast" or rows > _MANY_ROWS else None
+    return 1 if effort == "fast" or rows > MANY_ROWS else None
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,9 @@ class Problem:
 
     def parameters(self, candidate: Candidate) -> dict[str, Any]:
         """Return LightGBM's parameters for a candidate."""
-        own = {"num_leaves": candidate.leaves, "seed": self.seed}
+        own: dict[str, Any] = {"num_leaves": candidate.leaves, "seed": self.seed}
+        if len(self.target) > MANY_ROWS:
+            own["learning_rate"] = 2 * _PARAMETERS["learning_rate"]
         return {**_PARAMETERS, **self.objective, **own, **(_LINEAR if candidate.linear else {})}
 
     def dataset(self, candidate: Candidate) -> lgb.Dataset:

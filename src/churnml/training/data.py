@@ -7,11 +7,15 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
-from churnml.columns import AS_OF, CHURNED, PANEL_KEYS, VALUE
+from churnml.asof import Span
+from churnml.columns import AS_OF, CHURNED, PANEL_KEYS, VALUE, WEIGHT
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction.declare import Feature
+from churnml.labels.contacted import OWN_CALL, weights
+from churnml.labels.outcome import outcome_window
 from churnml.models.columns_of import steady
 from churnml.snapshots.audit import moving_features
 from churnml.snapshots.leaks import leaking_columns
@@ -21,6 +25,39 @@ from churnml.tiering.spend import SPEND, YEAR
 from churnml.training.dates import Schedule, churn_schedule, value_schedule
 
 _UNHASHED_BITS = 30
+_BESIDE = (YEAR.name, CHURNED, VALUE)
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What campaigns of ours did to one label.
+
+    Attributes
+    ----------
+    weight : Series of shape (n,)
+        Of each row of the panel; 0 for those who were treated by lot and are left out.
+    removed, weighted, own_calls : int
+        Rows with a label that are left out, that stand for others, and that had a contact not drawn by lot.
+    before, after : float
+        Mean of the label with every row, and of those left by weight.
+    """
+
+    weight: pd.Series[float]
+    removed: int
+    weighted: int
+    own_calls: int
+    before: float
+    after: float
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the figures, without the rows."""
+        return {
+            "removed": self.removed,
+            "weighted": self.weighted,
+            "own_calls": self.own_calls,
+            "before": self.before,
+            "after": self.after,
+        }
 
 
 @dataclass(frozen=True)
@@ -39,6 +76,8 @@ class TrainingData:
         Dates of the value model, where there are bills.
     leaks : list of str
         Columns that give the outcome away.
+    touched : dict of Touched
+        What campaigns of ours did to the labels, by label.
     """
 
     panel: pd.DataFrame
@@ -46,6 +85,7 @@ class TrainingData:
     churn: Schedule
     value: Schedule | None
     leaks: list[str]
+    touched: dict[str, Touched]
 
     @property
     def hash(self) -> str:
@@ -56,11 +96,11 @@ class TrainingData:
         return hashlib.sha256(rows.tobytes()).hexdigest()
 
     def churn_rows(self, dates: Sequence[dt.date]) -> pd.DataFrame:
-        """Return keys, spend and labels of the rows of some dates whose customers are known to have left or stayed."""
+        """Return keys, spend, labels and weight of those of some dates known to have left or stayed."""
         return self._at(dates, CHURNED)
 
     def value_rows(self, dates: Sequence[dt.date]) -> pd.DataFrame:
-        """Return keys, spend and labels of the rows of some dates whose value is known."""
+        """Return keys, spend, weight and labels of the rows of some dates whose value is known."""
         return self._at(dates, VALUE)
 
     def read(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -69,7 +109,9 @@ class TrainingData:
 
     def _at(self, dates: Sequence[dt.date], label: str) -> pd.DataFrame:
         inside = self.panel[AS_OF].isin(pd.to_datetime(list(dates)))
-        return self.panel.loc[inside & self.panel[label].notna(), [*PANEL_KEYS, YEAR.name, CHURNED, VALUE]]
+        weight = self.touched[label].weight
+        chosen = self.panel.loc[inside & self.panel[label].notna() & (weight > 0), [*PANEL_KEYS, *_BESIDE]]
+        return chosen.assign(**{WEIGHT: weight})
 
 
 def gather(histories: Histories, given: Sequence[dt.date] = (), *, progress: bool = False) -> TrainingData:
@@ -101,12 +143,36 @@ def gather(histories: Histories, given: Sequence[dt.date] = (), *, progress: boo
     found = leaking_columns(frame[frame[AS_OF] == frame[AS_OF].max()], panel.features, churn.known[-1])
     if histories.config.features.python is not None:  # ours are held by tests
         found += moving_features(histories, churn.known[-1])
-    data = TrainingData(frame, panel.features, churn, value, [finding.column or "" for finding in found])
+    spans = {
+        CHURNED: [(day, outcome_window(histories, day)) for day in churn.known],
+        VALUE: [(day, Span.outcome(day, 0, histories.config.value.horizon_days)) for day in value.known]
+        if value
+        else [],
+    }
+    touched = {label: _touched(frame, label, weights(histories, outcomes)) for label, outcomes in spans.items()}
+    data = TrainingData(frame, panel.features, churn, value, [finding.column or "" for finding in found], touched)
     for role, dates in (("train", churn.train), ("test", churn.test)):
         _refuse_one_class(data.churn_rows(dates)[CHURNED], role, dates)
     for role, dates in (("train", value.train), ("test", value.test)) if value else ():
         _refuse_one_value(data.value_rows(dates)[VALUE], role, dates)
     return data
+
+
+def _touched(panel: pd.DataFrame, label: str, found: pd.DataFrame) -> Touched:
+    keys = pd.MultiIndex.from_frame(panel[list(PANEL_KEYS)])
+    rows = found.set_index(list(PANEL_KEYS)).reindex(keys)
+    weight = pd.Series(rows[WEIGHT].astype("float64").fillna(1.0).to_numpy(), panel.index)
+    own = rows[OWN_CALL].astype("boolean").fillna(False).to_numpy(dtype=bool)
+    known = panel[label].notna()
+    labels, kept = panel.loc[known, label].to_numpy(dtype=float), weight[known].to_numpy()
+    return Touched(
+        weight,
+        removed=int((kept == 0).sum()),
+        weighted=int((kept > 1).sum()),
+        own_calls=int((own & known).sum()),
+        before=float(labels.mean()) if len(labels) else float("nan"),
+        after=float(np.average(labels, weights=kept)) if kept.sum() else float("nan"),
+    )
 
 
 def _refuse_one_value(value: pd.Series[float], role: str, dates: Sequence[dt.date]) -> None:

@@ -11,7 +11,16 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold
 
-from churnml.columns import AS_OF, CHURN_PROBABILITY, CHURNED, CUSTOMER_ID, EXPECTED_VALUE, VALUE, VALUE_IF_STAYS
+from churnml.columns import (
+    AS_OF,
+    CHURN_PROBABILITY,
+    CHURNED,
+    CUSTOMER_ID,
+    EXPECTED_VALUE,
+    VALUE,
+    VALUE_IF_STAYS,
+    WEIGHT,
+)
 from churnml.config import Config
 from churnml.evaluation.judge import OBSERVED, PREDICTED, judge
 from churnml.evaluation.metrics import CHURN_METRICS, VALUE_METRICS
@@ -78,19 +87,20 @@ def fit_churn(data: TrainingData, facts: dict[str, Any], *, seed: int) -> Traine
     def fitted(rows: pd.DataFrame, features: pd.DataFrame, **parameters: Any) -> ChurnClassifier:
         model = ChurnClassifier(label_days=schedule.outcome_days, random_state=seed, **parameters)
         dates = rows[AS_OF] if schedule.out_of_time else None
-        return model.fit(features, rows[CHURNED].astype(int), groups=rows[CUSTOMER_ID], as_of=dates)
+        left = rows[CHURNED].astype(int)
+        return model.fit(features, left, sample_weight=rows[WEIGHT], groups=rows[CUSTOMER_ID], as_of=dates)
 
     def tested(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, ChurnClassifier]:
-        left = train[CHURNED].to_numpy(dtype=np.float64)
+        left, weight = train[CHURNED].to_numpy(dtype=np.float64), train[WEIGHT].to_numpy()
         features, unseen = data.read(train), data.read(test)
         model = fitted(train, features)
         predictions = {
             OBSERVED: test[CHURNED].to_numpy(dtype=np.float64),
             PREDICTED: model.predict_proba(unseen)[:, 1],
-            "recency": recency_rule(features, left, unseen),
-            "logistic": logistic_regression(features, left, unseen),
+            "recency": recency_rule(features, left, unseen, weight),
+            "logistic": logistic_regression(features, left, unseen, weight),
         }
-        return test[[CUSTOMER_ID, AS_OF]].assign(**predictions), model
+        return test[[CUSTOMER_ID, AS_OF, WEIGHT]].assign(**predictions), model
 
     rows, model = _tested(data.churn_rows, schedule, tested, seed)
     evaluation = judge(rows, CHURN_METRICS, seed=seed)
@@ -98,7 +108,10 @@ def fit_churn(data: TrainingData, facts: dict[str, Any], *, seed: int) -> Traine
     verdict = churn_verdict(evaluation, Evidence(schedule.tests_later, data.leaks, train, test))
     known = data.churn_rows(schedule.known)
     final = fitted(known, data.read(known), capacity=model.search_["capacity"])
-    bundle = Bundle({CHURN_PROBABILITY: final}, {**facts, "as_of": _texts(schedule.known)})
+    bundle = Bundle(
+        {CHURN_PROBABILITY: final},
+        {**facts, "as_of": _texts(schedule.known), "touched": data.touched[CHURNED].to_dict()},
+    )
     return Trained("churn", bundle, rows, evaluation, verdict, schedule)
 
 
@@ -126,7 +139,9 @@ def fit_value(data: TrainingData, config: Config, facts: dict[str, Any], schedul
 
     def fitted(rows: pd.DataFrame) -> ValueRegressor:
         model = ValueRegressor(label_days=schedule.outcome_days, random_state=seed)
-        return model.fit(data.read(rows), rows[VALUE], groups=rows[CUSTOMER_ID], as_of=rows[AS_OF])
+        return model.fit(
+            data.read(rows), rows[VALUE], sample_weight=rows[WEIGHT], groups=rows[CUSTOMER_ID], as_of=rows[AS_OF]
+        )
 
     def tested(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, ValueRegressor]:
         model = fitted(train)
@@ -137,7 +152,7 @@ def fit_value(data: TrainingData, config: Config, facts: dict[str, Any], schedul
             PREDICTED: model.predict(data.read(test)),
             "last_year_spend": spend,
         }
-        return test[[CUSTOMER_ID, AS_OF]].assign(**predictions), model
+        return test[[CUSTOMER_ID, AS_OF, WEIGHT]].assign(**predictions), model
 
     rows, _ = _tested(data.value_rows, schedule, tested, seed)
     evaluation = judge(rows, VALUE_METRICS, seed=seed)
@@ -147,7 +162,8 @@ def fit_value(data: TrainingData, config: Config, facts: dict[str, Any], schedul
         EXPECTED_VALUE: fitted(known),
         VALUE_IF_STAYS: fitted(known[known[CHURNED].eq(0).fillna(False)]),
     }
-    bundle = Bundle(models, {**facts, "as_of": _texts(schedule.known)})
+    facts = {**facts, "as_of": _texts(schedule.known), "touched": data.touched[VALUE].to_dict()}
+    bundle = Bundle(models, facts)
     return Trained("value", bundle, rows, evaluation, verdict, schedule)
 
 
