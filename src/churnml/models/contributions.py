@@ -61,7 +61,10 @@ def contributions(booster: lgb.Booster, matrix: Array, centres: Mapping[str, lis
     """
     if centres is None:
         return np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=0))[:, :-1]
-    flat = lgb.Booster(model_str=booster.model_to_string().replace("is_linear=1", "is_linear=0"))
+    text = (
+        booster.model_to_string().replace("is_linear=1", "is_linear=0").replace("[linear_tree: 1]", "[linear_tree: 0]")
+    )
+    flat = lgb.Booster(model_str=text)
     added = np.asarray(flat.predict(matrix, pred_contrib=True, num_threads=0))[:, :-1]
     leaves = np.asarray(flat.predict(matrix, pred_leaf=True, num_threads=0))
     for line in _lines(booster, centres):

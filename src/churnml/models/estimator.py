@@ -47,8 +47,8 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
         elif not table.columns.is_unique:
             name = str(table.columns[table.columns.duplicated()][0])
             raise DataError(f"two columns of X are called {name}", "give each a name of its own", column=name)
-        elif fitting and 0 in table.shape:
-            check_array(table, dtype=None, ensure_all_finite=False)
+        elif fitting:
+            check_array(np.empty((min(len(table), 1), min(table.shape[1], 1))), ensure_all_finite=False)
         validate_data(self, table, reset=fitting, skip_check_array=True)
         if isinstance(table, pd.DataFrame):
             return table if all(isinstance(name, str) for name in table.columns) else table.rename(columns=str)
