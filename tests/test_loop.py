@@ -21,6 +21,7 @@ from churnml.feature_extraction.catalogue import catalogue_of
 from churnml.models.bundle import Bundle
 from churnml.registry import champions, promotion, store
 from churnml.registry.record import record
+from churnml.scoring.drivers import changed
 from churnml.scoring.reasons import readable
 from churnml.scoring.score import SCHEMA
 from churnml.tables.histories import describe_tables
@@ -181,6 +182,47 @@ def test_explain_shows_the_same_score_and_nothing_personal_or_later(operator, sc
     assert moments
     with pytest.raises(churnml.ChurnmlError, match="customer nobody is not at risk at 2024-07-01"):
         churnml.explain(operator, "nobody", AS_OF)
+
+
+def test_explain_tells_what_drives_departures_by_group(operator, scores):
+    found = churnml.explain(operator, as_of=AS_OF)
+    everyone, *groups = found["drivers"]
+    assert everyone["customers"] == len(scores)
+    assert everyone[CHURN_PROBABILITY] == pytest.approx(scores[CHURN_PROBABILITY].mean())
+    assert all(abs(theme["effect"]) < 1e-9 for theme in everyone["themes"])
+    first = pd.Series([reasons[0]["code"] if reasons else None for reasons in scores["reasons"]])
+    assert {theme["code"]: theme["first"] for theme in everyone["themes"] if theme["first"]} == pytest.approx(
+        (first.value_counts() / len(scores)).to_dict()
+    )
+    assert {group["by"] for group in groups} == {"segment", "tier"}
+    for group in groups:
+        shares = sum(theme["first"] for theme in group["themes"])
+        assert 0 < shares <= 1 + 1e-9
+    sizes = {group["group"]: group["customers"] for group in groups if group["by"] == "tier"}
+    assert sizes.items() <= scores["value_tier"].value_counts().to_dict().items()
+
+
+def test_what_has_changed_is_the_whole_change_of_the_log_odds(operator, trained, monkeypatch):
+    monkeypatch.setattr("churnml.scoring.drivers.LEAST", 0.0)
+    monkeypatch.setattr("churnml.scoring.drivers.MOST", 99)
+    bundle = trained.training.models["churn"].bundle
+    model = bundle.models[CHURN_PROBABILITY]
+    before, now = (
+        churnml.features(operator, day).set_index("customer_id", drop=False) for day in ("2024-05-01", AS_OF)
+    )
+    both = before.index.intersection(now.index)
+    raw = [
+        model.booster_.predict(model.columns_.matrix(frame.loc[both, list(model.columns_.kinds)]), raw_score=True)
+        for frame in (before, now)
+    ]
+    found = changed(model, before, now, bundle.facts["features"])
+    assert found["customers"] == len(both)
+    assert found["gone"] == len(before) - len(both)
+    assert sum(theme["effect"] for theme in found["themes"]) == pytest.approx((raw[1] - raw[0]).mean(), abs=1e-9)
+    one = churnml.explain(operator, both[0], AS_OF, since="2024-05-01")["changed"]
+    assert (one["customers"], one["joined"], one["gone"]) == (1, 0, 0)
+    with pytest.raises(churnml.ChurnmlError, match="2024-08-01 is not before 2024-07-01"):
+        churnml.explain(operator, both[0], AS_OF, since="2024-08-01")
 
 
 def test_a_campaign_takes_the_kept_scores(operator, scores):

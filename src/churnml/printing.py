@@ -44,6 +44,9 @@ def check_text(report: CheckReport, quarantine: Path, lang: Language) -> str:
     return "\n".join(lines)
 
 
+_DRIVERS = 3  # themes of a group that are shown
+
+
 def catalog_text(catalog: pd.DataFrame, lang: Language) -> str:
     """Return the catalogue as a table."""
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -81,8 +84,25 @@ def _touched(report: TrainReport, name: str, lang: Language) -> list[str]:
 
 
 def explain_text(found: Mapping[str, Any], currency: str, lang: Language) -> str:
-    """Return one customer's score, reasons and history."""
-    score, words = found["score"], Words(lang, currency)
+    """Return one customer's score, reasons and history, or what drives departures, and what has changed."""
+    words = Words(lang, currency)
+    lines = _customer_lines(found, words) if "score" in found else _driver_lines(found, words)
+    if "changed" in found:
+        key = "explained_change_of_one" if "score" in found else "explained_change"
+        lines += ["", *_change_lines(key, found["changed"], words)]
+    for name, rows in found.get("history", {}).items():
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        for column in columns:
+            table.add_column(column)
+        for row in rows:
+            table.add_row(*(_cell(row.get(column)) for column in columns))
+        lines += ["", name, _rendered(table).rstrip()]
+    return "\n".join(lines)
+
+
+def _customer_lines(found: Mapping[str, Any], words: Words) -> list[str]:
+    score, lang = found["score"], words.lang
     lines = [
         say(
             "explained",
@@ -96,22 +116,39 @@ def explain_text(found: Mapping[str, Any], currency: str, lang: Language) -> str
     ]
     if score["value_if_stays"] is not None:
         money = {name: score[name] for name in ("value_if_stays", "value_at_risk")}
-        lines.append(
-            say(
-                "explained_value", lang, currency=currency, tier=words.name("tier", score["value_tier"] or "-"), **money
-            )
-        )
+        tier = words.name("tier", score["value_tier"] or "-")
+        lines.append(say("explained_value", lang, currency=words.currency, tier=tier, **money))
     lines += ["", say("explained_why" if score["reasons"] else "explained_no_why", lang)]
-    lines += [f"  - {reason[f'text_{lang}']}" for reason in score["reasons"]]
-    for name, rows in found["history"].items():
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        columns = list(dict.fromkeys(column for row in rows for column in row))
-        for column in columns:
-            table.add_column(column)
-        for row in rows:
-            table.add_row(*(_cell(row.get(column)) for column in columns))
-        lines += ["", name, _rendered(table).rstrip()]
-    return "\n".join(lines)
+    return lines + [f"  - {reason[f'text_{lang}']}" for reason in score["reasons"]]
+
+
+def _driver_lines(found: Mapping[str, Any], words: Words) -> list[str]:
+    lang, everyone = words.lang, found["drivers"][0]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for word in ("group", "customers_count", "mean_probability", "first_reasons"):
+        table.add_column(
+            say(word, lang), justify="right" if word in ("customers_count", "mean_probability") else "left"
+        )
+    for group in found["drivers"]:
+        name = say("everyone", lang)
+        if group["by"]:
+            by = group["by"]
+            name = f"{say(f'by_{by}', lang)}: {words.name(by, group['group'])}"
+        told = [
+            f"{words.name('theme', theme['code'])} {theme['first']:.0%} ({theme['effect']:+.2f})"
+            for theme in group["themes"][:_DRIVERS]
+        ]
+        table.add_row(name, f"{group['customers']:,}", f"{group['churn_probability']:.1%}", ", ".join(told))
+    begin = say("explained_base", lang, as_of=found["as_of"], **everyone)
+    return [begin, "", say("explained_drivers", lang), _rendered(table).rstrip()]
+
+
+def _change_lines(key: str, changed: Mapping[str, Any], words: Words) -> list[str]:
+    lines = [say(key, words.lang, **changed)]
+    for theme in changed["themes"]:
+        text = theme[f"text_{words.lang}"]
+        lines.append(f"  {theme['effect']:+.2f}  {words.name('theme', theme['code'])}{f': {text}' if text else ''}")
+    return lines if changed["themes"] else [*lines, f"  {say('explained_no_change', words.lang)}"]
 
 
 def _cell(value: Any) -> str:

@@ -153,6 +153,11 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "{phrase}: {value}{unit} (usual: {usual}{unit})",
         "{phrase}：{value}{unit}（一般客户：{usual}{unit}）",
     ),
+    "reason_change": (
+        "{phrase}: {value}{unit} (before: {before}{unit})",
+        "{phrase}：{value}{unit}（之前：{before}{unit}）",
+    ),
+    "nothing_there": ("none", "无"),
     "reason_text": ("{phrase}: {value}{unit}", "{phrase}：{value}{unit}"),
     "reason_nothing": ("{phrase}: no record", "{phrase}：无记录"),
     "yes": ("yes", "是"),
@@ -232,6 +237,34 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "catalogue_coverage": ("coverage", "覆盖率"),
     "catalogue_spread": ("spread", "分布"),
     "catalogue_shift": ("shift", "变化"),
+    "explained_base": (
+        "{customers:,} customers at risk at {as_of}, on average {churn_probability:.1%} likely to leave",
+        "{as_of} 共{customers:,}个在网客户，平均流失概率{churn_probability:.1%}",
+    ),
+    "explained_drivers": (
+        "What drives departures: for how many each theme is the first reason, and what it adds to their log-odds beside those"
+        " of all",
+        "流失的驱动因素：以该主题为首要原因的客户占比，及其相对全体客户的对数几率增量",
+    ),
+    "explained_change": (
+        "What has changed since {since}: {churn_probability_before:.1%} then, {churn_probability:.1%} now ({customers:,} customers of"
+        " both dates; {joined:,} have come, {gone:,} have gone)",
+        "自{since}以来的变化：当时{churn_probability_before:.1%}，现在{churn_probability:.1%}（两日期共有{customers:,}个客户；"
+        "新增{joined:,}个，离开{gone:,}个）",
+    ),
+    "explained_change_of_one": (
+        "What has changed since {since}: {churn_probability_before:.1%} likely to leave then, {churn_probability:.1%} now",
+        "自{since}以来的变化：当时流失概率{churn_probability_before:.1%}，现在{churn_probability:.1%}",
+    ),
+    "explained_no_change": ("nothing that counts", "无明显变化"),
+    "group": ("group", "分组"),
+    "everyone": ("everyone", "全体"),
+    "by_segment": ("segment", "客户群"),
+    "by_tier": ("tier", "等级"),
+    "by_cause": ("likeliest cause", "最可能的原因"),
+    "first_reasons": ("first reasons", "首要原因"),
+    "customers_count": ("customers", "客户数"),
+    "mean_probability": ("likely to leave", "流失概率"),
     "touched_churn": (
         "{removed:,} rows of customers whom a campaign had treated by lot were left out, {weighted:,} who were left alone stand for"
         " them; {own_calls:,} with contacts that were not drawn by lot stay: the rate of leaving is {after:.2%} in place of"

@@ -14,15 +14,18 @@ import pandas as pd
 
 from churnml.api.histories import AsOf, Engine, PathLike, folder_for_spark, refuse_to_overwrite
 from churnml.asof import parse_as_of
-from churnml.columns import CUSTOMER_ID
+from churnml.columns import CHURN_PROBABILITY, CUSTOMER_ID, VALUE_TIER
 from churnml.config import Config, ConfigLike, load_config
 from churnml.errors import ChurnmlError, ChurnmlWarning
 from churnml.evaluation.verdict import Verdict
 from churnml.models.bundle import Bundle
+from churnml.models.churn import ChurnClassifier
 from churnml.population import at_risk
 from churnml.registry import champions, promotion
 from churnml.registry.record import Recorded, record, require_recordable, trained_since
+from churnml.scoring.drivers import changed, drivers
 from churnml.scoring.keep import keep_scores, keep_scores_of, kept_scores, write_scores
+from churnml.scoring.reasons import ThemeEffects
 from churnml.scoring.score import Model, score_panel
 from churnml.scoring.timeline import timeline
 from churnml.snapshots.panel import Panel
@@ -259,7 +262,8 @@ def score(
         refuse_to_overwrite(settings, Path(out))
     models = _models(settings, candidate=candidate)
     with open_histories(settings, progress=progress) as histories:
-        scores = _scored(histories, parse_as_of(as_of), models, progress=progress)
+        day = parse_as_of(as_of)
+        scores = _scored(_panel(histories, day, progress=progress), settings, day, models, progress=progress)
     if not candidate:
         keep_scores(scores, settings)
     if out is not None:
@@ -283,38 +287,82 @@ def _score_on_spark(config: Config, as_of: dt.date, out: str, *, candidate: bool
     return {"population": population, "scored": scored, "not_scored": population - scored, "out": out}
 
 
-def explain(config: ConfigLike, customer: str, as_of: AsOf, *, candidate: bool = False) -> dict[str, Any]:
-    """Explain one customer: score, reasons, recent history.
+def explain(
+    config: ConfigLike,
+    customer: str | None = None,
+    as_of: AsOf | None = None,
+    *,
+    since: AsOf | None = None,
+    candidate: bool = False,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Explain one customer (score, reasons, recent history), or everyone (what drives departures, by group).
 
     Parameters
     ----------
     config : path, mapping or Config
         The configuration.
-    customer : str
-        The ``customer_id``.
+    customer : str, optional
+        The ``customer_id``; everyone by default.
     as_of : date or text
         The date; nothing that became known later is shown.
+    since : date or text, optional
+        An earlier date: what has changed since then, and why, is told, too.
     candidate : bool
         By the newest versions, promoted or not.
+    progress : bool
+        Whether to show progress on stderr.
 
     Returns
     -------
     dict
-        ``score`` (the columns of `score`) and ``history`` (for each table the latest rows, personal columns left out;
-        usage by month).
+        Of one customer ``score`` (the columns of `score`) and ``history`` (for each table the latest rows, personal
+        columns left out; usage by month); of everyone ``as_of`` and ``drivers`` (see `scoring.drivers.drivers`: by
+        segment, tier and the likeliest cause, where there are such). With ``since`` also ``changed`` (see
+        `scoring.drivers.changed`), with ``since`` in it.
 
     Raises
     ------
     ChurnmlError
-        If the customer is not at risk at the date, or there is no champion.
+        If no date is given, ``since`` is not before it, the customer is not at risk at the date, or there is no
+        champion.
     """
+    if as_of is None:
+        raise ChurnmlError("no as-of date is given", "give one: --as-of 2024-03-01")
     settings = load_config(config)
-    day = parse_as_of(as_of)
+    day, earlier = parse_as_of(as_of), parse_as_of(since) if since is not None else None
+    if earlier is not None and earlier >= day:
+        raise ChurnmlError(f"{earlier} is not before {day}", "let since be the earlier date", date=str(earlier))
     models = _models(settings, candidate=candidate)
-    with open_histories(settings) as histories:
-        scores = _scored(histories, day, models, customers=[str(customer)])
-        score = {name: _plain(value) for name, value in scores.iloc[0].to_dict().items()}
-        return {"score": score, "history": timeline(histories, str(customer), day)}
+    churn = models[0].bundle.models[CHURN_PROBABILITY]
+    assert isinstance(churn, ChurnClassifier)
+    said = models[0].bundle.facts["features"]
+    with open_histories(settings, progress=progress) as histories:
+        panel = _panel(histories, day, progress=progress)
+        found: dict[str, Any]
+        if customer is None:
+            scores = score_panel(panel, settings, *models, progress=progress)
+            effects = ThemeEffects.of(churn, panel[list(churn.columns_.kinds)], said)
+            found = {"as_of": str(day), "drivers": drivers(effects, scores, _groups(panel, scores))}
+        else:
+            scores = _scored(panel, settings, day, models, customers=[str(customer)])
+            score = {name: _plain(value) for name, value in scores.iloc[0].to_dict().items()}
+            found = {"score": score, "history": timeline(histories, str(customer), day)}
+        if earlier is not None:
+            before = _panel(histories, earlier, progress=progress)
+            if customer is not None:
+                before, panel = (part[part[CUSTOMER_ID] == str(customer)] for part in (before, panel))
+                if before.empty:
+                    raise _not_at_risk(str(customer), earlier)
+            found["changed"] = {"since": str(earlier), **changed(churn, before, panel, said)}
+        return found
+
+
+def _groups(panel: pd.DataFrame, scores: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+    groups = {"tier": scores[VALUE_TIER]}
+    if "account_segment" in panel:
+        groups = {"segment": panel["account_segment"], **groups}
+    return groups
 
 
 def _plain(value: Any) -> Any:
@@ -331,7 +379,8 @@ def scores_at(histories: Histories, as_of: dt.date, *, progress: bool = False) -
     kept = kept_scores(histories.config, as_of, (churn.version, None if value is None else value.version))
     population = at_risk(histories, as_of).select(CUSTOMER_ID).to_pyarrow()[CUSTOMER_ID].to_pylist()
     if kept is None or sorted(kept[CUSTOMER_ID]) != sorted(population):
-        kept = _scored(histories, as_of, models, progress=progress)
+        panel = _panel(histories, as_of, progress=progress)
+        kept = _scored(panel, histories.config, as_of, models, progress=progress)
         keep_scores(kept, histories.config)
     return kept
 
@@ -365,25 +414,33 @@ def _differences(config: Config, name: ModelName, facts: Mapping[str, Any]) -> s
     return ", ".join(f"{section}.{key} was {answered.get(key)}, is {asked[key]}" for key in differs)
 
 
+def _panel(histories: Histories, as_of: dt.date, *, progress: bool = False) -> pd.DataFrame:
+    _warn_of_silence(histories, as_of)
+    return Panel(histories, [as_of], also=SPEND).to_pandas(progress=progress)
+
+
 def _scored(
-    histories: Histories,
+    panel: pd.DataFrame,
+    config: Config,
     as_of: dt.date,
     models: tuple[Model, Model | None],
     *,
     customers: list[str] | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
-    _warn_of_silence(histories, as_of)
-    panel = Panel(histories, [as_of], also=SPEND).to_pandas(progress=progress)
-    scores = score_panel(panel, histories.config, *models, only=customers, progress=progress)
+    scores = score_panel(panel, config, *models, only=customers, progress=progress)
     if customers and scores.empty:
-        raise ChurnmlError(
-            f"customer {customers[0]} is not at risk at {as_of}",
-            "look at the id and the date",
-            customer=customers[0],
-            date=str(as_of),
-        )
+        raise _not_at_risk(customers[0], as_of)
     return scores
+
+
+def _not_at_risk(customer: str, as_of: dt.date) -> ChurnmlError:
+    return ChurnmlError(
+        f"customer {customer} is not at risk at {as_of}",
+        "look at the id and the date",
+        customer=customer,
+        date=str(as_of),
+    )
 
 
 def _warn_of_silence(histories: Histories, as_of: dt.date) -> None:

@@ -74,24 +74,28 @@ def score(lang: Language, as_json: bool, **arguments: Any) -> None:
 
 @click.command()
 @click.argument("config")
-@click.option("--customer", required=True, metavar="ID", help="The customer_id.")
+@click.option("--customer", metavar="ID", help="The customer_id; everyone by default.")
 @_as_of
+@click.option("--since", metavar="T", help="An earlier date: tell what has changed since then, and why.")
 @_candidate
 @common
-def explain(config: str, customer: str, as_of: str, candidate: bool, lang: Language, as_json: bool) -> None:
-    """Explain one customer: score, reasons, recent history.
+def explain(
+    config: str, customer: str | None, as_of: str, since: str | None, candidate: bool, lang: Language, as_json: bool
+) -> None:
+    """Explain one customer, or what drives departures among everyone.
 
+    One customer: score, reasons, recent history. Everyone: first reasons by segment, tier and likeliest cause.
     Personal columns are not shown, nor anything that became known at T or later.
 
     \b
     Example: churnml explain operator/churnml.yaml --customer C00000042 --as-of 2024-07-01 --lang zh
     """
     settings = configured(config)
-    day = parse_as_of(as_of)
+    day, earlier = parse_as_of(as_of), None if since is None else parse_as_of(since)
     from churnml.api import models
     from churnml.printing import explain_text
 
-    found = models.explain(settings, customer, day, candidate=candidate)
+    found = models.explain(settings, customer, day, since=earlier, candidate=candidate, progress=True)
     show(found, "" if as_json else explain_text(found, settings.currency, lang), as_json=as_json)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,38 @@ from churnml.models.churn import ChurnClassifier
 from churnml.wording import Language, say
 
 MOST = 3
-_LEAST = 0.01  # log-odds: what moves a chance of 5 % by less than a twentieth of a point is no reason
+LEAST = 0.01  # log-odds: what moves a chance of 5 % by less than a twentieth of a point is no reason
+
+
+@dataclass(frozen=True)
+class ThemeEffects:
+    """What each theme adds to the log-odds of some customers.
+
+    Attributes
+    ----------
+    added : DataFrame of shape (n, features)
+        What each feature adds (see `ChurnClassifier.contributions`).
+    names : mapping of list
+        The features of each theme.
+    """
+
+    added: pd.DataFrame
+    names: Mapping[str, list[str]]
+
+    @classmethod
+    def of(cls, model: ChurnClassifier, rows: pd.DataFrame, said: Sequence[Mapping[str, Any]]) -> Self:
+        """Work them out for the features that a model reads."""
+        added = model.contributions(rows)
+        theme_of = {str(saying["feature"]): str(saying["theme"]) for saying in said}
+        names: dict[str, list[str]] = {}
+        for name in map(str, added):
+            names.setdefault(theme_of[name], []).append(name)
+        return cls(added, names)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The sums, n x themes."""
+        return pd.DataFrame({theme: self.added[own].to_numpy().sum(axis=1) for theme, own in self.names.items()})
 
 
 def sayings(features: Sequence[Feature], rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -73,14 +105,11 @@ def reasons(
         ``value`` (a number; null for text and for nothing), ``effect`` (what the theme adds, log-odds), ``text_en``,
         ``text_zh``.
     """
-    added = model.contributions(rows)
+    found_effects = ThemeEffects.of(model, rows, said)
+    added, themes = found_effects.added, found_effects.names
     names_read = [str(name) for name in added]
     known = {str(saying["feature"]): saying for saying in said}
-    themes = {
-        theme: [name for name in names_read if known[name]["theme"] == theme]
-        for theme in dict.fromkeys(known[name]["theme"] for name in names_read)
-    }
-    effects = np.column_stack([added[names].to_numpy().sum(axis=1) for names in themes.values()])
+    effects = found_effects.table.to_numpy(copy=True)
     telling = np.column_stack([added[name].to_numpy() * _tells(rows[name], known[name]) for name in names_read])
     places = [[names_read.index(name) for name in names] for names in themes.values()]
     leading = np.column_stack([np.array(own)[telling[:, own].argmax(axis=1)] for own in places])
@@ -92,7 +121,7 @@ def reasons(
         found.append([])
         for theme in best.tolist():
             effect = float(effects[row, theme])
-            if effect < _LEAST:
+            if effect < LEAST:
                 break
             name = names_read[leading[row, theme]]
             found[-1].append(_reason(known[name], columns[name][row], effect))
@@ -137,6 +166,19 @@ def _sentence(saying: Mapping[str, Any], value: Any, lang: Language) -> str:
         return say("reason_text", lang, **told, value=_number(float(value), saying))
     value, usual = (_number(number, saying) for number in (float(value), float(saying["usual"])))
     return say("reason_number", lang, **told, value=value, usual=usual)
+
+
+def sentence_of_change(
+    saying: Mapping[str, Any], before: pd.Series[Any], now: pd.Series[Any], lang: Language
+) -> str | None:
+    """Return what a feature was and is, in the mean of those who have it; None where it has no numbers."""
+    if saying["usual"] is None:
+        return None
+    means = [column.astype("float64").mean() for column in (before, now)]
+    told = [say("nothing_there", lang) if pd.isna(mean) else _number(float(mean), saying) for mean in means]
+    phrase = str(saying[f"phrase_{lang}"])
+    facts = {"phrase": phrase[:1].upper() + phrase[1:], "unit": _unit(saying)}
+    return say("reason_change", lang, **facts, before=told[0], value=told[1])
 
 
 def _number(number: float, saying: Mapping[str, Any]) -> str:
