@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,16 +13,19 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import assert_all_finite, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from churnml.models.boosting import Candidate, Problem, climb, load_booster, predicted, save_booster
+from churnml.errors import DataError
+from churnml.models.boosting import Candidate, Problem, climb, compared_on, load_booster, predicted, save_booster
 from churnml.models.calibration import MOST_SHIFT
 from churnml.models.columns_of import ModelColumns
 from churnml.models.estimator import TableEstimator
 from churnml.models.folds import Folds, inner_folds
+from churnml.models.intervals import Intervals
 
 Array = npt.NDArray[np.float64]
 
-_TWEEDIE = {"objective": "tweedie", "metric": "tweedie", "tweedie_variance_power": 1.5, "learning_rate": 0.1}
-_LADDER = (Candidate(15),)
+_TWEEDIE = {"objective": "tweedie", "metric": "tweedie", "tweedie_variance_power": 1.5}
+_FAST = {"learning_rate": 0.1}  # where rows are many, smaller steps gain nothing for twice the time
+_LADDER = (Candidate(4), Candidate(8), Candidate(15))  # no lines in leaves: with a log link they run away
 _ENOUGH = 50  # rows other than zero, to learn from
 
 
@@ -28,8 +33,10 @@ class ValueRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
     """Predict what customers bring, as expected money.
 
     Gains and losses are learned apart, each by LightGBM with a Tweedie loss (a mass of zeros and a heavy tail:
-    Jorgensen, 1987), and each is scaled, by a tenth at most, so that its total is right on rows that the models have
-    not seen. The expected value is their difference.
+    Jorgensen, 1987); the capacity, 4 to 15 leaves, is chosen by the loss on rows not seen. Each is scaled so that its
+    total is that of the training, and where rows have dates moved, by a tenth at most, to the level of the last of
+    them. The expected value is the difference. What no training row can show, that a base decays further, has to come
+    from elsewhere: see `tied`. Intervals are conformal (see `Intervals`), from rows that the models have not seen.
 
     Parameters
     ----------
@@ -42,8 +49,11 @@ class ValueRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
     ----------
     levels_ : dict of float
         The scale of ``gain`` and of ``loss``.
+    intervals_ : Intervals
+        How far outcomes lay from predictions on rows not seen.
     search_ : dict
-        ``losses``, ``capacity`` and ``rounds`` of both.
+        ``losses``, ``capacity`` and ``rounds`` of both, and ``drift``: the realised total over the forecast, forward
+        in time, before it is cut; 1 without dates.
     """
 
     def __init__(self, *, label_days: int = 0, random_state: Any = None) -> None:
@@ -80,28 +90,40 @@ class ValueRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
         self.boosters_: dict[str, Any] = {}
         self.levels_: dict[str, float] = {}
         self.search_: dict[str, Any] = {}
-        for part, amounts in (("gain", np.maximum(value, 0.0)), ("loss", np.maximum(-value, 0.0))):
-            self._fit_part(part, matrix, amounts, weight, folds, seed)
+        judged = np.sort(np.concatenate([judge for _, judge in folds.pairs]))
+        gain = self._fit_part("gain", matrix, np.maximum(value, 0.0), weight, folds, seed)[judged]
+        loss = self._fit_part("loss", matrix, np.maximum(-value, 0.0), weight, folds, seed)[judged]
+        self.intervals_ = Intervals.learned(value[judged], gain - loss, _size(gain, loss), weight[judged])
         return self
 
-    def _fit_part(self, part: str, matrix: Array, amounts: Array, weight: Array, folds: Folds, seed: int) -> None:
+    def _fit_part(self, part: str, matrix: Array, amounts: Array, weight: Array, folds: Folds, seed: int) -> Array:
+        """Fit gains or losses; return what is predicted, in money, for rows that folds judge."""
         mean = float(np.average(amounts, weights=weight))
         if np.count_nonzero(amounts) < _ENOUGH:
             self.levels_[part] = mean
-            return
+            return np.full(len(amounts), mean)
         # money in any currency is learned in units of its mean
-        problem = Problem({"given": matrix}, amounts / mean, weight, self.columns_.categorical, _TWEEDIE, seed)
-        climbed = climb(problem, folds, _LADDER)
-        judged = climbed.fold >= 0
-        forecast = float(np.sum(climbed.unseen[judged] * weight[judged]))
+        compared = compared_on("best", len(amounts))
+        objective = _TWEEDIE if compared is None else {**_TWEEDIE, **_FAST}
+        problem = Problem({"given": matrix}, amounts / mean, weight, self.columns_.categorical, objective, seed)
+        ladder = _LADDER if compared is None else _LADDER[::2]
+        climbed = climb(problem, folds, ladder, compared_on=compared)
+        # a Tweedie loss that stops early forecasts less than the total it has seen
+        level = mean / float(np.average(predicted(climbed.booster, matrix), weights=weight))
+        drift = 1.0
+        if folds.judged:
+            judged = climbed.fold >= 0
+            drift = float(np.sum(amounts[judged] * weight[judged]))
+            drift /= level * float(np.sum(climbed.unseen[judged] * weight[judged]))
         self.boosters_[part] = climbed.booster
-        scale = float(np.sum(problem.target[judged] * weight[judged])) / forecast
-        self.levels_[part] = mean * float(np.clip(scale, np.exp(-MOST_SHIFT), np.exp(MOST_SHIFT)))
+        self.levels_[part] = level * float(np.clip(drift, np.exp(-MOST_SHIFT), np.exp(MOST_SHIFT)))
         self.search_[part] = {
             "losses": climbed.losses,
             "capacity": str(climbed.chosen),
             "rounds": climbed.rounds,
+            "drift": drift,
         }
+        return self.levels_[part] * climbed.unseen
 
     def predict(self, X: Any) -> Array:  # noqa: N803
         """Return the expected value of each row, shape (n,), in money.
@@ -114,10 +136,78 @@ class ValueRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         return self.expected(self.columns_.matrix(self.frame(X)))
 
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> Array:  # noqa: N803
+        """Return intervals that hold so large a share of what customers bring.
+
+        It is held overall and among those of any one level of the prediction, as long as they behave like the rows that
+        inner folds judged; not for each customer's own reasons.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n, columns)
+            The columns of the training.
+        coverage : float
+            Between 0 and 1.
+
+        Returns
+        -------
+        array of shape (n, 2)
+            Lower and upper end, in money; the prediction lies between them. Where most bring nothing, the lower end is
+            0 and all that is left out lies above; where nearly all do, more than the share is held.
+
+        Raises
+        ------
+        ChurnmlError
+            If the columns are not those of the training, or the coverage is none.
+        """
+        check_is_fitted(self)
+        gain, loss = self._parts(self.columns_.matrix(self.frame(X)))
+        return self.intervals_(gain - loss, _size(gain, loss), coverage)
+
+    def tied(self, X: Any, total: float) -> Self:  # noqa: N803
+        """Return the model with its level moved so that predictions for these rows add up to a total.
+
+        A cohort that decays brings less each year than it did in the training, which no feature of single customers may
+        show. A forecast of the whole that knows of it sets the level (survival x margin, or `BetaGeometric` where
+        customers come and go unseen); the model keeps the order and the shares, and intervals move along.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n, columns)
+            All customers whom the total is of.
+        total : float
+            What they will bring together, money.
+
+        Returns
+        -------
+        ValueRegressor
+            A copy; this one stays as it is.
+
+        Raises
+        ------
+        ChurnmlError
+            If the columns are not those of the training, or the total is not finite or has not the predictions' sign.
+        """
+        forecast = float(np.sum(self.predict(X)))
+        ratio = total / forecast if forecast else float("nan")
+        if not (np.isfinite(ratio) and ratio > 0):
+            raise DataError(
+                f"predictions that add up to {forecast:.6g} cannot be tied to a total of {total:.6g}",
+                "give a finite total of the same sign",
+            )
+        model = copy.copy(self)
+        model.levels_ = {part: level * ratio for part, level in self.levels_.items()}
+        edges = [edge * ratio for edge in self.intervals_.edges]  # scales of outcomes follow the levels
+        model.intervals_ = replace(self.intervals_, edges=edges)
+        return model
+
     def expected(self, matrix: Array) -> Array:
         """Return the expected value for rows that are a matrix already."""
-        gain, loss = (self._part(part, matrix) for part in ("gain", "loss"))
+        gain, loss = self._parts(matrix)
         return gain - loss
+
+    def _parts(self, matrix: Array) -> tuple[Array, Array]:
+        return self._part("gain", matrix), self._part("loss", matrix)
 
     def _part(self, part: str, matrix: Array) -> Array:
         if part not in self.boosters_:
@@ -129,7 +219,12 @@ class ValueRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         for part, booster in self.boosters_.items():
             save_booster(booster, Path(folder) / f"{part}.txt")
-        kept = {"levels": self.levels_, "parts": list(self.boosters_), "search": self.search_}
+        kept = {
+            "levels": self.levels_,
+            "parts": list(self.boosters_),
+            "intervals": self.intervals_.to_dict(),
+            "search": self.search_,
+        }
         self.write(Path(folder) / "model.json", kept)
 
     @classmethod
@@ -144,5 +239,12 @@ class ValueRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
         model, kept = cls.read(Path(folder) / "model.json")
         model.boosters_ = {part: load_booster(Path(folder) / f"{part}.txt") for part in kept["parts"]}
         model.levels_ = kept["levels"]
+        model.intervals_ = Intervals(**kept["intervals"])
         model.search_ = kept["search"]
         return model
+
+
+def _size(gain: Array, loss: Array) -> Array:
+    """Return the expected size of a value, whatever its sign; 1 where nothing was ever brought or lost."""
+    size = gain + loss
+    return np.where(size > 0, size, 1.0)
