@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from churnml.columns import AS_OF, CHURNED, PANEL_KEYS, VALUE
+from churnml.columns import AS_OF, CAUSE, CHURNED, CUSTOMER_ID, DURATION_DAYS, PANEL_KEYS, VALUE
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction.declare import Feature
+from churnml.labels.departure import departures
 from churnml.models.columns_of import steady
+from churnml.population import at_risk
 from churnml.snapshots.audit import moving_features
 from churnml.snapshots.leaks import leaking_columns
 from churnml.snapshots.panel import Panel
@@ -21,6 +23,7 @@ from churnml.tiering.spend import SPEND, YEAR
 from churnml.training.dates import Schedule, churn_schedule, value_schedule
 
 _UNHASHED_BITS = 30
+_LABELLED = (*PANEL_KEYS, YEAR.name, CHURNED, VALUE)
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class TrainingData:
     Attributes
     ----------
     panel : DataFrame
-        Keys, features, last year's spend, ``churned`` and ``value``.
+        Keys, features, last year's spend, ``churned``, ``value``, and where customers terminate ``duration_days`` and
+        ``cause`` of their departures.
     features : list of Feature
         What the models read.
     churn : Schedule
@@ -63,13 +67,23 @@ class TrainingData:
         """Return keys, spend and labels of the rows of some dates whose value is known."""
         return self._at(dates, VALUE)
 
+    def watched_rows(self, dates: Sequence[dt.date]) -> pd.DataFrame:
+        """Return keys, ``duration_days`` and ``cause`` of the rows of some dates that were watched from then on.
+
+        Without rows where customers do not terminate.
+        """
+        if DURATION_DAYS not in self.panel:
+            return self.panel.iloc[:0][list(PANEL_KEYS)]
+        return self._at(dates, DURATION_DAYS, [*PANEL_KEYS, DURATION_DAYS, CAUSE])
+
     def read(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return the columns that the models read, of rows that `churn_rows` or `value_rows` gave."""
+        """Return the columns that the models read, of rows that one of the above gave."""
         return self.panel.loc[rows.index, [feature.name for feature in self.features]]
 
-    def _at(self, dates: Sequence[dt.date], label: str) -> pd.DataFrame:
+    def _at(self, dates: Sequence[dt.date], label: str, columns: Sequence[str] = _LABELLED) -> pd.DataFrame:
         inside = self.panel[AS_OF].isin(pd.to_datetime(list(dates)))
-        return self.panel.loc[inside & self.panel[label].notna(), [*PANEL_KEYS, YEAR.name, CHURNED, VALUE]]
+        rows: pd.DataFrame = self.panel.loc[inside & self.panel[label].notna(), list(columns)]
+        return rows
 
 
 def gather(histories: Histories, given: Sequence[dt.date] = (), *, progress: bool = False) -> TrainingData:
@@ -101,12 +115,24 @@ def gather(histories: Histories, given: Sequence[dt.date] = (), *, progress: boo
     found = leaking_columns(frame[frame[AS_OF] == frame[AS_OF].max()], panel.features, churn.known[-1])
     if histories.config.features.python is not None:  # ours are held by tests
         found += moving_features(histories, churn.known[-1])
+    if histories.config.label.mode == "terminated":
+        frame = frame.merge(_departures(histories, churn.known), how="left", on=list(PANEL_KEYS), validate="1:1")
     data = TrainingData(frame, panel.features, churn, value, [finding.column or "" for finding in found])
     for role, dates in (("train", churn.train), ("test", churn.test)):
         _refuse_one_class(data.churn_rows(dates)[CHURNED], role, dates)
     for role, dates in (("train", value.train), ("test", value.test)) if value else ():
         _refuse_one_value(data.value_rows(dates)[VALUE], role, dates)
     return data
+
+
+def _departures(histories: Histories, dates: Sequence[dt.date]) -> pd.DataFrame:
+    """Return when and why everyone at risk at some dates left, one row for each of the panel's."""
+    parts = []
+    for day in dates:
+        found = histories.fetch(departures(histories, at_risk(histories, day), day)).to_pandas()
+        parts.append(found[[CUSTOMER_ID, DURATION_DAYS, CAUSE]].assign(**{AS_OF: pd.Timestamp(day)}))
+    rows: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    return rows.astype({AS_OF: "datetime64[us]"})
 
 
 def _refuse_one_value(value: pd.Series[float], role: str, dates: Sequence[dt.date]) -> None:

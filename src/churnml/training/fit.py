@@ -11,7 +11,18 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold
 
-from churnml.columns import AS_OF, CHURN_PROBABILITY, CHURNED, CUSTOMER_ID, EXPECTED_VALUE, VALUE, VALUE_IF_STAYS
+from churnml.columns import (
+    AS_OF,
+    CAUSE,
+    CAUSE_PROBABILITIES,
+    CHURN_PROBABILITY,
+    CHURNED,
+    CUSTOMER_ID,
+    DURATION_DAYS,
+    EXPECTED_VALUE,
+    VALUE,
+    VALUE_IF_STAYS,
+)
 from churnml.config import Config
 from churnml.evaluation.judge import OBSERVED, PREDICTED, judge
 from churnml.evaluation.metrics import CHURN_METRICS, VALUE_METRICS
@@ -19,6 +30,7 @@ from churnml.evaluation.verdict import Verdict
 from churnml.models.baselines import last_years_spend, logistic_regression, recency_rule
 from churnml.models.bundle import Bundle, Estimator
 from churnml.models.churn import ChurnClassifier
+from churnml.models.hazard import HazardModel
 from churnml.models.value import ValueRegressor
 from churnml.tiering.spend import YEAR
 from churnml.training.data import TrainingData
@@ -98,8 +110,37 @@ def fit_churn(data: TrainingData, facts: dict[str, Any], *, seed: int) -> Traine
     verdict = churn_verdict(evaluation, Evidence(schedule.tests_later, data.leaks, train, test))
     known = data.churn_rows(schedule.known)
     final = fitted(known, data.read(known), capacity=model.search_["capacity"])
-    bundle = Bundle({CHURN_PROBABILITY: final}, {**facts, "as_of": _texts(schedule.known)})
+    models: dict[str, Estimator] = {CHURN_PROBABILITY: final}
+    watched = data.watched_rows(schedule.known)
+    if len(watched):
+        models[CAUSE_PROBABILITIES] = fit_hazard(data, watched, schedule, seed=seed)
+    bundle = Bundle(models, {**facts, "as_of": _texts(schedule.known)})
     return Trained("churn", bundle, rows, evaluation, verdict, schedule)
+
+
+def fit_hazard(data: TrainingData, watched: pd.DataFrame, schedule: Schedule, *, seed: int) -> HazardModel:
+    """Fit when and why customers leave.
+
+    Parameters
+    ----------
+    data : TrainingData
+        Panel.
+    watched : DataFrame
+        What `TrainingData.watched_rows` gave.
+    schedule : Schedule
+        Of the churn model.
+    seed : int
+        Of all that is drawn.
+
+    Returns
+    -------
+    HazardModel
+        Fitted; no gate judges it.
+    """
+    model = HazardModel(label_days=schedule.outcome_days, random_state=seed)
+    dates = watched[AS_OF] if schedule.out_of_time else None
+    features, duration = data.read(watched), watched[DURATION_DAYS]
+    return model.fit(features, duration, watched[CAUSE], groups=watched[CUSTOMER_ID], as_of=dates)
 
 
 def fit_value(data: TrainingData, config: Config, facts: dict[str, Any], schedule: Schedule, *, seed: int) -> Trained:
