@@ -137,15 +137,16 @@ def report(tables: dict[tuple[int, str], pd.DataFrame], facts: list[dict[str, An
 
 
 def main() -> None:
-    """Measure each seed, with a near and a far horizon, and write the tables."""
+    """Measure each seed, and the first one with far horizons, which ask for a year more; write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--customers", type=int, default=20_000)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     given = parser.parse_args()
     tables, facts = {}, []
-    for months, test, horizons in ((18, "2024-03-01", [30, 74, 120]), (30, "2024-07-01", [74, 180, 365])):
+    near, far = (18, "2024-03-01", [30, 74, 120], given.seeds), (30, "2024-07-01", [74, 180, 365], given.seeds[:1])
+    for months, test, horizons, seeds in (near, far):
         parts = []
-        for seed in given.seeds:
+        for seed in seeds:
             with tempfile.TemporaryDirectory(prefix="churnml-bench-") as scratch:
                 part, told = measured(Path(scratch), given.customers, months, test, horizons, seed)
             parts.append(part)
