@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import churnml
-from churnml.columns import CHURN_PROBABILITY
+from churnml.columns import CAUSE_PROBABILITIES, CHURN_PROBABILITY
 from churnml.config import Tracking, Training, load_config
 from churnml.evaluation.judge import judge
 from churnml.evaluation.metrics import CHURN_METRICS, VALUE_METRICS
@@ -93,6 +93,16 @@ def test_scores_have_the_columns_of_the_contract_and_everyone_once(operator, sco
         assert percentile == pytest.approx(100 * np.mean(share <= probability))
 
 
+def test_causes_and_staying_sum_to_one_for_everyone(operator, trained, scores):
+    model = trained.training.models["churn"].bundle.models[CAUSE_PROBABILITIES]
+    assert model.label_days == operator.label.lead_days + operator.label.horizon_days
+    causes = pd.DataFrame(scores["cause_probabilities"].tolist())
+    assert list(causes) == ["involuntary", "port_out", "voluntary", "staying"]
+    assert np.abs(causes.sum(axis=1) - 1).max() < 1e-12
+    order = causes[["voluntary", "port_out"]].sum(axis=1).corr(scores[CHURN_PROBABILITY], method="spearman")
+    assert order > 0.7
+
+
 def test_tiers_and_bands_follow_the_configuration(operator, scores):
     spend = churnml.features(operator, AS_OF).set_index("customer_id")["bills_amount_sum_90d"] / 3
     levels = sorted(operator.tiers.first.levels.items(), key=lambda level: level[1])
@@ -108,6 +118,9 @@ def test_the_kept_copy_is_what_was_written(operator, scores):
     assert kept.schema.equals(SCHEMA)
     assert kept.to_pandas()["customer_id"].tolist() == scores["customer_id"].tolist()
     assert kept["reasons"].to_pylist() == scores["reasons"].tolist()
+    assert [dict(causes) for causes in kept["cause_probabilities"].to_pylist()] == scores[
+        "cause_probabilities"
+    ].tolist()
 
 
 def test_every_number_in_a_reason_is_what_the_raw_rows_give(operator, scores, trained):

@@ -21,12 +21,13 @@ from hypothesis import given, settings
 
 import churnml
 from churnml.api import models as api_models
-from churnml.columns import CHURN_PROBABILITY, EXPECTED_VALUE, VALUE_IF_STAYS
+from churnml.columns import CAUSE_PROBABILITIES, CHURN_PROBABILITY, EXPECTED_VALUE, VALUE_IF_STAYS
 from churnml.config import Config, State, load_config
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction.embedded import Embedded
 from churnml.models.bundle import Bundle
 from churnml.models.churn import ChurnClassifier
+from churnml.models.hazard import HazardModel
 from churnml.models.value import ValueRegressor
 from churnml.population import at_risk, customers_lately
 from churnml.scoring.reasons import sayings
@@ -220,9 +221,12 @@ def scorers(expected):
     rng = np.random.default_rng(1)
     left = (rows["usage_active_days_30d"].rank(pct=True) + rng.normal(0, 0.3, len(rows)) < 0.4).to_numpy()
     facts = {"features": sayings(features, rows), "has_value": True}
-    churn = Bundle({CHURN_PROBABILITY: ChurnClassifier(ladder=(4,), random_state=1).fit(rows, left)}, facts)
+    model = ChurnClassifier(effort="fast", random_state=1).fit(rows, left)
+    cause = np.where(left, np.where(rng.random(len(rows)) < 0.5, "voluntary", "port_out"), None)
+    hazard = HazardModel(random_state=1).fit(rows, np.where(left, rng.uniform(0, 300, len(rows)), 300), cause)
+    churn = Bundle({CHURN_PROBABILITY: model, CAUSE_PROBABILITIES: hazard}, facts)
     money = rows["bills_amount_sum_90d"].fillna(0).to_numpy() + rng.normal(0, 1, len(rows))
-    value = ValueRegressor(ladder=(4,), random_state=1).fit(rows, money)
+    value = ValueRegressor(random_state=1).fit(rows, money)
     return Model(churn, 3), Model(Bundle({EXPECTED_VALUE: value, VALUE_IF_STAYS: value}, {}), 4)
 
 
@@ -238,8 +242,11 @@ def test_scores_on_spark_equal_the_embedded_ones(operator, scorers, tmp_path):
         "out": str(tmp_path / "scores"),
     }
     assert list(got) == [name for name in embedded if name != "as_of"] + ["as_of"]
-    plain = [name for name in embedded if name != "reasons"]
+    plain = [name for name in embedded if name not in ("reasons", CAUSE_PROBABILITIES)]
     same(got[plain], embedded[plain])
+    causes = [pd.DataFrame(found[CAUSE_PROBABILITIES].map(dict).tolist(), found.index) for found in (got, embedded)]
+    assert list(causes[0]) == ["port_out", "voluntary", "staying"]
+    same(*causes)
     for customer, reasons in embedded["reasons"].items():
         for ours, theirs in zip(got.loc[customer, "reasons"], reasons, strict=True):
             # the last digit of a sum may decide how a sentence rounds it

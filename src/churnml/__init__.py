@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from churnml.config import load_config
     from churnml.errors import ChurnmlError, ChurnmlWarning
     from churnml.models.churn import ChurnClassifier
+    from churnml.models.hazard import HazardModel
     from churnml.models.value import ValueRegressor
 
 _ROOMS = {
@@ -43,6 +44,7 @@ _ROOMS = {
     "config": ("load_config",),
     "errors": ("ChurnmlError", "ChurnmlWarning"),
     "models.churn": ("ChurnClassifier",),
+    "models.hazard": ("HazardModel",),
     "models.value": ("ValueRegressor",),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
@@ -51,6 +53,7 @@ __all__ = [
     "ChurnClassifier",
     "ChurnmlError",
     "ChurnmlWarning",
+    "HazardModel",
     "ValueRegressor",
     "audit",
     "campaign_assignments",

@@ -11,6 +11,9 @@ CHURN_TYPE = "churn_type"
 CHURNED = "churned"
 VALUE = "value"
 WEIGHT = "weight"  # of a row whose label is learned from, or judged by
+DURATION_DAYS = "duration_days"
+DEPARTED = "departed"
+CAUSE = "cause"
 
 PANEL_KEYS = (CUSTOMER_ID, AS_OF)
 
@@ -20,3 +23,4 @@ VALUE_IF_STAYS = "value_if_stays"
 VALUE_AT_RISK = "value_at_risk"
 VALUE_TIER = "value_tier"
 RISK_BAND = "risk_band"
+CAUSE_PROBABILITIES = "cause_probabilities"

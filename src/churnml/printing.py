@@ -118,6 +118,11 @@ def _customer_lines(found: Mapping[str, Any], words: Words) -> list[str]:
         money = {name: score[name] for name in ("value_if_stays", "value_at_risk")}
         tier = words.name("tier", score["value_tier"] or "-")
         lines.append(say("explained_value", lang, currency=words.currency, tier=tier, **money))
+    if score["cause_probabilities"] is not None:
+        chances = [
+            f"{words.name('cause', cause)} {chance:.1%}" for cause, chance in score["cause_probabilities"].items()
+        ]
+        lines.append(say("explained_causes", lang, causes=", ".join(chances)))
     lines += ["", say("explained_why" if score["reasons"] else "explained_no_why", lang)]
     return lines + [f"  - {reason[f'text_{lang}']}" for reason in score["reasons"]]
 

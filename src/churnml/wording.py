@@ -237,6 +237,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "catalogue_coverage": ("coverage", "覆盖率"),
     "catalogue_spread": ("spread", "分布"),
     "catalogue_shift": ("shift", "变化"),
+    "explained_causes": ("Until the end of the outcome window: {causes}", "截至结果期结束：{causes}"),
     "explained_base": (
         "{customers:,} customers at risk at {as_of}, on average {churn_probability:.1%} likely to leave",
         "{as_of} 共{customers:,}个在网客户，平均流失概率{churn_probability:.1%}",
@@ -653,6 +654,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "report_band_low": ("low risk", "低风险"),
     "report_band_medium": ("medium risk", "中风险"),
     "report_band_high": ("high risk", "高风险"),
+    "report_cause_voluntary": ("voluntary", "主动离网"),
+    "report_cause_involuntary": ("involuntary", "被动离网"),
+    "report_cause_port_out": ("port-out", "携号转网"),
+    "report_cause_staying": ("staying", "留网"),
     "report_segment_mass": ("mass", "大众客户"),
     "report_segment_business": ("business", "商务客户"),
     "report_segment_key": ("key", "重点客户"),

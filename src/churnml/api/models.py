@@ -14,12 +14,13 @@ import pandas as pd
 
 from churnml.api.histories import AsOf, Engine, PathLike, folder_for_spark, refuse_to_overwrite
 from churnml.asof import parse_as_of
-from churnml.columns import CHURN_PROBABILITY, CUSTOMER_ID, VALUE_TIER
+from churnml.columns import CAUSE_PROBABILITIES, CHURN_PROBABILITY, CUSTOMER_ID, VALUE_TIER
 from churnml.config import Config, ConfigLike, load_config
 from churnml.errors import ChurnmlError, ChurnmlWarning
 from churnml.evaluation.verdict import Verdict
 from churnml.models.bundle import Bundle
 from churnml.models.churn import ChurnClassifier
+from churnml.models.hazard import STAYING
 from churnml.population import at_risk
 from churnml.registry import champions, promotion
 from churnml.registry.record import Recorded, record, require_recordable, trained_since
@@ -360,6 +361,9 @@ def explain(
 
 def _groups(panel: pd.DataFrame, scores: pd.DataFrame) -> dict[str, pd.Series[Any]]:
     groups = {"tier": scores[VALUE_TIER]}
+    if scores[CAUSE_PROBABILITIES].notna().all():
+        left = pd.DataFrame(scores[CAUSE_PROBABILITIES].tolist()).drop(columns=STAYING)
+        groups["cause"] = left.idxmax(axis=1)
     if "account_segment" in panel:
         groups = {"segment": panel["account_segment"], **groups}
     return groups
@@ -369,7 +373,7 @@ def _plain(value: Any) -> Any:
     """Return a value as JSON knows it: null for what is not there, a date as text."""
     if isinstance(value, pd.Timestamp):
         return str(value.date())
-    return value if isinstance(value, list) or not pd.isna(value) else None
+    return value if isinstance(value, list | dict) or not pd.isna(value) else None
 
 
 def scores_at(histories: Histories, as_of: dt.date, *, progress: bool = False) -> pd.DataFrame:

@@ -202,7 +202,7 @@ def _write(frame: pd.DataFrame, schema: pa.Schema, target: Path) -> None:
 
 def _read(file: Path, filters: list[tuple[str, str, list[str]]] | None) -> pd.DataFrame:
     try:
-        frame: pd.DataFrame = pq.read_table(file, filters=filters).to_pandas()
+        frame: pd.DataFrame = pq.read_table(file, filters=filters).to_pandas(maps_as_pydicts="strict")
     except (OSError, pa.ArrowException) as error:
         raise _broken(file) from error
     return frame

@@ -156,7 +156,7 @@ class Climbed:
     ----------
     booster : lightgbm.Booster
         Fitted on all rows.
-    unseen : array of shape (n,)
+    unseen : array of shape (n,), or (n, classes) where there are several
         Predictions by the folds' models, nan for rows that no fold judges.
     fold : array of shape (n,)
         The fold that judges a row, -1 where none does.
@@ -220,7 +220,8 @@ def climb(problem: Problem, folds: Folds, ladder: Sequence[Candidate], *, compar
     best = int(curve(chosen, everywhere).argmin()) + 1
     rounds = max(round(best * _MORE), 1)
     matrix = problem.matrices[chosen.columns]
-    unseen = np.full(len(problem.target), np.nan)
+    classes = problem.objective.get("num_class")
+    unseen = np.full((len(problem.target), classes) if classes else len(problem.target), np.nan)
     fold_of = np.full(len(problem.target), -1, dtype=np.intp)
     for fold, (_, judge) in enumerate(folds.pairs):
         unseen[judge] = predicted(fitted[chosen, fold][0], matrix[judge], rounds=best)
@@ -245,7 +246,7 @@ def _judged(
 
 
 def predicted(booster: lgb.Booster, matrix: Array, *, rounds: int | None = None) -> Array:
-    """Return a booster's predictions, shape (n,)."""
+    """Return a booster's predictions, shape (n,), or (n, classes) of an objective with several."""
     return np.asarray(booster.predict(matrix, num_iteration=rounds, num_threads=1), dtype=np.float64)
 
 

@@ -13,12 +13,13 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from churnml.columns import CHURN_PROBABILITY, EXPECTED_VALUE, VALUE_IF_STAYS
+from churnml.columns import CAUSE_PROBABILITIES, CHURN_PROBABILITY, EXPECTED_VALUE, VALUE_IF_STAYS
 from churnml.models.churn import ChurnClassifier
 from churnml.models.estimator import read_json
+from churnml.models.hazard import STAYING, HazardModel
 from churnml.models.value import ValueRegressor
 
-Estimator = ChurnClassifier | ValueRegressor
+Estimator = ChurnClassifier | HazardModel | ValueRegressor
 
 _CHUNK = 32_768  # rows: their matrix stays in the processor's cache and memory does not grow with the table
 
@@ -30,7 +31,8 @@ class Bundle:
     Attributes
     ----------
     models : mapping of estimator
-        By what they predict: ``churn_probability``, or ``expected_value`` and ``value_if_stays``.
+        By what they predict: ``churn_probability`` and, where causes are modelled, ``cause_probabilities``; or
+        ``expected_value`` and ``value_if_stays``.
     facts : mapping
         Provenance, JSON: as-of dates, hashes of panel and configuration, what is said of each feature.
     """
@@ -42,6 +44,11 @@ class Bundle:
     def columns(self) -> list[str]:
         """The feature columns that are read, in order."""
         return list(next(iter(self.models.values())).columns_.kinds)
+
+    @property
+    def outputs(self) -> list[str]:
+        """The columns that are predicted, in order: one for each model, or ``cause_probabilities.{cause}``."""
+        return [column for name, model in self.models.items() for column in _outputs(name, model)]
 
     def predict(self, frame: pd.DataFrame, *, workers: int = 1) -> pd.DataFrame:
         """Predict for every row.
@@ -56,7 +63,7 @@ class Bundle:
         Returns
         -------
         DataFrame
-            One column for each model, rows and index as given.
+            The columns of ``outputs``, rows and index as given.
 
         Raises
         ------
@@ -66,17 +73,22 @@ class Bundle:
         chunks = [frame.iloc[start : start + _CHUNK] for start in range(0, max(len(frame), 1), _CHUNK)]
         with ThreadPoolExecutor(workers or os.cpu_count()) as pool:  # LightGBM and numpy leave Python alone meanwhile
             parts = list(pool.map(self._predicted, chunks))
-        return pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in self.models}, frame.index)
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in self.outputs}
+        return pd.DataFrame(columns, frame.index)
 
     def _predicted(self, rows: pd.DataFrame) -> dict[str, Any]:
         columns, matrix = None, np.empty((0, 0))
-        found = {}
+        found: dict[str, Any] = {}
         for name, model in self.models.items():
             if model.columns_ != columns:
                 columns = model.columns_
                 matrix = columns.matrix(rows[[column for column in columns.kinds if column in rows]])
-            left = isinstance(model, ChurnClassifier)
-            found[name] = model.probabilities(matrix)[:, 1] if left else model.expected(matrix)
+            if isinstance(model, HazardModel):
+                found.update(zip(_outputs(name, model), model.incidences(matrix).T, strict=True))
+            elif isinstance(model, ChurnClassifier):
+                found[name] = model.probabilities(matrix)[:, 1]
+            else:
+                found[name] = model.expected(matrix)
         return found
 
     def save(self, folder: Path) -> None:
@@ -99,7 +111,14 @@ class Bundle:
         kept = read_json(folder / "bundle.json")
         kinds: dict[str, type[Estimator]] = {
             CHURN_PROBABILITY: ChurnClassifier,
+            CAUSE_PROBABILITIES: HazardModel,
             EXPECTED_VALUE: ValueRegressor,
             VALUE_IF_STAYS: ValueRegressor,
         }
         return cls({name: kinds[name].load(folder / name) for name in kept["models"]}, kept["facts"])
+
+
+def _outputs(name: str, model: Estimator) -> list[str]:
+    if not isinstance(model, HazardModel):
+        return [name]
+    return [f"{name}.{cause}" for cause in (*model.causes_, STAYING)]

@@ -63,7 +63,7 @@ def kept_scores(config: Config, as_of: dt.date, versions: tuple[int, int | None]
     in_memory = any(part.data is not None for table in config.tables.given().values() for part in table.parts)
     if in_memory or not table.num_rows or not table.schema.equals(SCHEMA):
         return None
-    scores: pd.DataFrame = table.to_pandas(date_as_object=False)
+    scores: pd.DataFrame = table.to_pandas(date_as_object=False, maps_as_pydicts="strict")
     found = scores[["churn_model_version", "value_model_version"]].iloc[0].tolist()
     wanted = [None if version is None else str(version) for version in versions]
     same = [None if pd.isna(version) else version for version in found] == wanted

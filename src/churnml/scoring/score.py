@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from churnml.columns import (
     AS_OF,
+    CAUSE_PROBABILITIES,
     CHURN_PROBABILITY,
     CUSTOMER_ID,
     EXPECTED_VALUE,
@@ -50,6 +51,7 @@ SCHEMA = pa.schema(
         (VALUE_AT_RISK, pa.float64()),
         (VALUE_TIER, pa.string()),
         (RISK_BAND, pa.string()),
+        (CAUSE_PROBABILITIES, pa.map_(pa.string(), pa.float64())),
         ("reasons", pa.list_(_REASON)),
         ("churn_model_version", pa.string()),
         ("value_model_version", pa.string()),
@@ -181,6 +183,7 @@ def _predicted(
         scores[name] = predicted[name].where(told) if name in predicted else np.nan
     scores["status"] = np.where(told, "scored", "not_scored")
     scores["status_reason"] = pd.Series(None, index=scores.index, dtype="str").mask(~told, "the model gives no number")
+    scores[CAUSE_PROBABILITIES] = _causes(predicted).where(told, None)
     scores[VALUE_AT_RISK] = scores[CHURN_PROBABILITY] * scores[VALUE_IF_STAYS]
     scores[VALUE_TIER] = None
     if grading.tiers is not None:
@@ -190,6 +193,15 @@ def _predicted(
     scores["churn_model_version"] = str(churn.version)
     scores["value_model_version"] = None if value is None else str(value.version)
     return scores
+
+
+def _causes(predicted: pd.DataFrame) -> pd.Series[Any]:
+    """Return the chance of each cause, as a dict for each row; nothing where causes are not modelled."""
+    names = [str(name) for name in predicted if str(name).startswith(f"{CAUSE_PROBABILITIES}.")]
+    causes = [name.removeprefix(f"{CAUSE_PROBABILITIES}.") for name in names]
+    rows = predicted[names].to_numpy().tolist()
+    found = [dict(zip(causes, row, strict=True)) if causes else None for row in rows]
+    return pd.Series(found, index=predicted.index, dtype=object)
 
 
 def _bands(probability: pd.Series[Any], bands: Mapping[str, float]) -> pd.Series[Any]:

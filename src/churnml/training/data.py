@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 
 from churnml.asof import Span
-from churnml.columns import AS_OF, CHURNED, PANEL_KEYS, VALUE, WEIGHT
+from churnml.columns import AS_OF, CAUSE, CHURNED, CUSTOMER_ID, DURATION_DAYS, PANEL_KEYS, VALUE, WEIGHT
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction.declare import Feature
 from churnml.labels.contacted import OWN_CALL, weights
+from churnml.labels.departure import departures
 from churnml.labels.outcome import outcome_window
+from churnml.population import at_risk
 from churnml.snapshots.audit import moving_features
 from churnml.snapshots.leaks import leaking_columns
 from churnml.snapshots.panel import Panel
@@ -65,7 +67,8 @@ class TrainingData:
     Attributes
     ----------
     panel : DataFrame
-        Keys, features, last year's spend, ``churned`` and ``value``.
+        Keys, features, last year's spend, ``churned``, ``value``, and where customers terminate ``duration_days`` and
+        ``cause`` of their departures.
     features : list of Feature
         What the models read.
     churn : Schedule
@@ -110,14 +113,23 @@ class TrainingData:
         """Return keys, spend, weight and labels of the rows of some dates whose value is known."""
         return self._at(dates, VALUE)
 
+    def watched_rows(self, dates: Sequence[dt.date]) -> pd.DataFrame:
+        """Return keys, ``duration_days``, ``cause`` and weight of the rows of some dates, watched from then on.
+
+        Without rows where customers do not terminate.
+        """
+        if DURATION_DAYS not in self.panel:
+            return self.panel.iloc[:0][list(PANEL_KEYS)]
+        return self._at(dates, DURATION_DAYS, [DURATION_DAYS, CAUSE])
+
     def read(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return the columns that the models read, of rows that `churn_rows` or `value_rows` gave."""
+        """Return the columns that the models read, of rows that one of the above gave."""
         return self.panel.loc[rows.index, [feature.name for feature in self.features]]
 
-    def _at(self, dates: Sequence[dt.date], label: str) -> pd.DataFrame:
+    def _at(self, dates: Sequence[dt.date], label: str, columns: Sequence[str] = _BESIDE) -> pd.DataFrame:
         inside = self.panel[AS_OF].isin(pd.to_datetime(list(dates)))
-        weight = self.touched[label].weight
-        chosen = self.panel.loc[inside & self.panel[label].notna() & (weight > 0), [*PANEL_KEYS, *_BESIDE]]
+        weight = self.touched[CHURNED if label == DURATION_DAYS else label].weight
+        chosen = self.panel.loc[inside & self.panel[label].notna() & (weight > 0), [*PANEL_KEYS, *columns]]
         return chosen.assign(**{WEIGHT: weight})
 
 
@@ -150,6 +162,8 @@ def gather(histories: Histories, given: Sequence[dt.date] = (), *, progress: boo
     found = leaking_columns(frame[frame[AS_OF] == frame[AS_OF].max()], panel.features, churn.known[-1])
     if histories.config.features.python is not None:  # ours are held by tests
         found += moving_features(histories, churn.known[-1])
+    if histories.config.label.mode == "terminated":
+        frame = frame.merge(_departures(histories, churn.known), how="left", on=list(PANEL_KEYS), validate="1:1")
     spans = {
         CHURNED: [(day, outcome_window(histories, day)) for day in churn.known],
         VALUE: [(day, Span.outcome(day, 0, histories.config.value.horizon_days)) for day in value.known]
@@ -180,6 +194,16 @@ def _touched(panel: pd.DataFrame, label: str, found: pd.DataFrame) -> Touched:
         before=float(labels.mean()) if len(labels) else float("nan"),
         after=float(np.average(labels, weights=kept)) if kept.sum() else float("nan"),
     )
+
+
+def _departures(histories: Histories, dates: Sequence[dt.date]) -> pd.DataFrame:
+    """Return when and why everyone at risk at some dates left, one row for each of the panel's."""
+    parts = []
+    for day in dates:
+        found = histories.fetch(departures(histories, at_risk(histories, day), day)).to_pandas()
+        parts.append(found[[CUSTOMER_ID, DURATION_DAYS, CAUSE]].assign(**{AS_OF: pd.Timestamp(day)}))
+    rows: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    return rows.astype({AS_OF: "datetime64[us]"})
 
 
 def _refuse_one_value(value: pd.Series[float], role: str, dates: Sequence[dt.date]) -> None:

@@ -13,9 +13,12 @@ from sklearn.model_selection import GroupKFold
 
 from churnml.columns import (
     AS_OF,
+    CAUSE,
+    CAUSE_PROBABILITIES,
     CHURN_PROBABILITY,
     CHURNED,
     CUSTOMER_ID,
+    DURATION_DAYS,
     EXPECTED_VALUE,
     VALUE,
     VALUE_IF_STAYS,
@@ -28,6 +31,7 @@ from churnml.evaluation.verdict import Verdict
 from churnml.models.baselines import last_years_spend, logistic_regression, recency_rule
 from churnml.models.bundle import Bundle, Estimator
 from churnml.models.churn import ChurnClassifier
+from churnml.models.hazard import HazardModel
 from churnml.models.value import ValueRegressor
 from churnml.tiering.spend import YEAR
 from churnml.training.data import TrainingData
@@ -108,11 +112,38 @@ def fit_churn(data: TrainingData, facts: dict[str, Any], *, seed: int) -> Traine
     verdict = churn_verdict(evaluation, Evidence(schedule.tests_later, data.leaks, train, test))
     known = data.churn_rows(schedule.known)
     final = fitted(known, data.read(known), capacity=model.search_["capacity"])
-    bundle = Bundle(
-        {CHURN_PROBABILITY: final},
-        {**facts, "as_of": _texts(schedule.known), "touched": data.touched[CHURNED].to_dict()},
-    )
+    models: dict[str, Estimator] = {CHURN_PROBABILITY: final}
+    watched = data.watched_rows(schedule.known)
+    if len(watched):
+        models[CAUSE_PROBABILITIES] = fit_hazard(data, watched, schedule, seed=seed)
+    facts = {**facts, "as_of": _texts(schedule.known), "touched": data.touched[CHURNED].to_dict()}
+    bundle = Bundle(models, facts)
     return Trained("churn", bundle, rows, evaluation, verdict, schedule)
+
+
+def fit_hazard(data: TrainingData, watched: pd.DataFrame, schedule: Schedule, *, seed: int) -> HazardModel:
+    """Fit when and why customers leave.
+
+    Parameters
+    ----------
+    data : TrainingData
+        Panel.
+    watched : DataFrame
+        What `TrainingData.watched_rows` gave.
+    schedule : Schedule
+        Of the churn model.
+    seed : int
+        Of all that is drawn.
+
+    Returns
+    -------
+    HazardModel
+        Fitted; no gate judges it.
+    """
+    model = HazardModel(label_days=schedule.outcome_days, random_state=seed)
+    dates = watched[AS_OF] if schedule.out_of_time else None
+    features, duration, weight = data.read(watched), watched[DURATION_DAYS], watched[WEIGHT]
+    return model.fit(features, duration, watched[CAUSE], sample_weight=weight, groups=watched[CUSTOMER_ID], as_of=dates)
 
 
 def fit_value(data: TrainingData, config: Config, facts: dict[str, Any], schedule: Schedule, *, seed: int) -> Trained:

@@ -153,7 +153,7 @@ def _write(folder: Path, trained: Trained, training_id: str) -> None:
             "out_of_time": str(trained.schedule.out_of_time).lower(),
         },
         "columns": {name: facts["dtypes"][name] for name in trained.bundle.columns},
-        "outputs": dict.fromkeys(trained.bundle.models, "float64"),
+        "outputs": dict.fromkeys(trained.bundle.outputs, "float64"),
     }
     (folder / "facts.json").write_text(json.dumps(handed, ensure_ascii=False), encoding="utf-8")
     (folder / "verdict.json").write_text(json.dumps(trained.verdict.to_dict(), ensure_ascii=False), encoding="utf-8")
