@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from churnml.columns import AS_OF, CHURNED, PANEL_KEYS, VALUE
+from churnml.columns import AS_OF, CHURNED, CUSTOMER_ID, PANEL_KEYS, VALUE
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction.declare import Feature
 from churnml.models.columns_of import steady
+from churnml.population import at_risk
 from churnml.snapshots.audit import moving_features
 from churnml.snapshots.leaks import leaking_columns
 from churnml.snapshots.panel import Panel
@@ -39,6 +40,8 @@ class TrainingData:
         Dates of the value model, where there are bills.
     leaks : list of str
         Columns that give the outcome away.
+    sensitive : DataFrame or None
+        For each customer and test date the columns that the configuration calls sensitive; they need not be features.
     """
 
     panel: pd.DataFrame
@@ -46,6 +49,7 @@ class TrainingData:
     churn: Schedule
     value: Schedule | None
     leaks: list[str]
+    sensitive: pd.DataFrame | None = None
 
     @property
     def hash(self) -> str:
@@ -101,12 +105,53 @@ def gather(histories: Histories, given: Sequence[dt.date] = (), *, progress: boo
     found = leaking_columns(frame[frame[AS_OF] == frame[AS_OF].max()], panel.features, churn.known[-1])
     if histories.config.features.python is not None:  # ours are held by tests
         found += moving_features(histories, churn.known[-1])
-    data = TrainingData(frame, panel.features, churn, value, [finding.column or "" for finding in found])
+    tested = sorted({*churn.test, *(value.test if value else [])})
+    leaks = [finding.column or "" for finding in found]
+    data = TrainingData(frame, panel.features, churn, value, leaks, sensitive_columns(histories, tested))
     for role, dates in (("train", churn.train), ("test", churn.test)):
         _refuse_one_class(data.churn_rows(dates)[CHURNED], role, dates)
     for role, dates in (("train", value.train), ("test", value.test)) if value else ():
         _refuse_one_value(data.value_rows(dates)[VALUE], role, dates)
     return data
+
+
+def sensitive_columns(histories: Histories, dates: Sequence[dt.date]) -> pd.DataFrame | None:
+    """Read the columns of ``customers`` that the configuration calls sensitive, as known at some dates.
+
+    Parameters
+    ----------
+    histories : Histories
+        The operator's tables.
+    dates : sequence of datetime.date
+        As-of dates.
+
+    Returns
+    -------
+    DataFrame or None
+        Those columns by ``customer_id`` and ``as_of``; None where none is called sensitive.
+
+    Raises
+    ------
+    ChurnmlError
+        If ``customers`` lacks one of them.
+    """
+    asked = list(histories.config.sensitive)
+    if not asked:
+        return None
+    parts = []
+    for day in dates:
+        customers = at_risk(histories, day)
+        missing = [name for name in asked if name not in customers.columns]
+        if missing:
+            raise ChurnmlError(
+                f"sensitive: the table customers has no column {', '.join(missing)}",
+                "name columns of customers, or take them out of sensitive",
+                table="customers",
+                column=missing[0],
+            )
+        frame = customers.select(CUSTOMER_ID, *asked).to_pyarrow().to_pandas()
+        parts.append(frame.assign(**{AS_OF: pd.Timestamp(day)}))
+    return pd.DataFrame(pd.concat(parts).set_index([CUSTOMER_ID, AS_OF]))
 
 
 def _refuse_one_value(value: pd.Series[float], role: str, dates: Sequence[dt.date]) -> None:
