@@ -524,6 +524,10 @@ def test_what_cannot_be_registered_is_kept_and_registered_later(operator, tmp_pa
         churnml.train(up, AS_OF, resume=True)
     report = churnml.train(up, resume=True)
     assert set(report.models) == {"churn", "value"}
+    for model in report.models.values():  # nobody could be asked for the champion then; now it is known there is none
+        [gate] = [gate for gate in model.verdict.gates if gate.name == "not_worse_than_champion"]
+        assert gate.facts == {"case": "none"}
+        assert model.promoted
     assert not copy.exists()
     with record_of_later_training(up, "churn"), pytest.raises(churnml.ChurnmlError, match="is older than version 1 of"):
         churnml.train(up, resume=True)

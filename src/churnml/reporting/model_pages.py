@@ -101,9 +101,9 @@ def _data(model: TrainedModel, bundle: dict[str, Any], handed: dict[str, Any], w
     whole = model.evaluation[model.evaluation["slice"] == ALL].iloc[0]
     tags = handed["tags"]
     facts = {
-        "learned": words.dates(model.trained_on),
         "rows": f"{whole['n']:,}",
         "positives": f"{whole['positives']:,}",
+        "learned": words.dates(model.trained_on),
         "fitted": words.dates([dt.date.fromisoformat(day) for day in bundle["as_of"]]),
         "features": f"{len(handed['columns']):,}",
         "seed": str(bundle["seed"]),
