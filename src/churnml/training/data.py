@@ -96,18 +96,19 @@ def gather(histories: Histories, given: Sequence[dt.date] = (), *, progress: boo
     Raises
     ------
     ChurnmlError
-        If the dates cannot be split (see `churn_schedule`), or train or test customers are all of one outcome.
+        If the dates cannot be split (see `churn_schedule`), train or test customers are all of one outcome, or
+        ``customers`` lacks a sensitive column.
     """
     churn = churn_schedule(histories, given)
     value = value_schedule(histories, churn)
+    sensitive = sensitive_columns(histories, sorted({*churn.test, *(value.test if value else [])}))
     panel = Panel(histories, churn.known, labels=True, also=SPEND)
     frame = panel.to_pandas(progress=progress)
     found = leaking_columns(frame[frame[AS_OF] == frame[AS_OF].max()], panel.features, churn.known[-1])
     if histories.config.features.python is not None:  # ours are held by tests
         found += moving_features(histories, churn.known[-1])
-    tested = sorted({*churn.test, *(value.test if value else [])})
     leaks = [finding.column or "" for finding in found]
-    data = TrainingData(frame, panel.features, churn, value, leaks, sensitive_columns(histories, tested))
+    data = TrainingData(frame, panel.features, churn, value, leaks, sensitive)
     for role, dates in (("train", churn.train), ("test", churn.test)):
         _refuse_one_class(data.churn_rows(dates)[CHURNED], role, dates)
     for role, dates in (("train", value.train), ("test", value.test)) if value else ():
