@@ -13,20 +13,21 @@ import pyarrow.parquet as pq
 import pytest
 
 import churnml
+from churnml.api.models import _register
 from churnml.columns import CAUSE_PROBABILITIES, CHURN_PROBABILITY
-from churnml.config import Tracking, Training, load_config
+from churnml.config import Gates, Tracking, Training, load_config
 from churnml.evaluation.judge import judge
 from churnml.evaluation.metrics import CHURN_METRICS, VALUE_METRICS
 from churnml.feature_extraction.catalogue import catalogue_of
 from churnml.models.bundle import Bundle
 from churnml.registry import champions, promotion, store
-from churnml.registry.record import record
 from churnml.scoring.drivers import changed
 from churnml.scoring.reasons import readable
 from churnml.scoring.score import SCHEMA
 from churnml.tables.histories import describe_tables
 from churnml.training.fit import Trained
 from churnml.training.gates import Evidence, churn_verdict, value_verdict
+from churnml.training.rivals import CHAMPION, Comparison, predicted_by, rival_of
 from churnml.training.run import _write
 
 pytestmark = pytest.mark.xdist_group("loop")  # one worker trains for all
@@ -293,8 +294,15 @@ ENOUGH = {"out_of_time": True, "leaks": [], "train_churners": 200, "test_churner
 
 
 def verdict_of(model, tested, **evidence):
-    judged = {"churn": (churn_verdict, CHURN_METRICS), "value": (value_verdict, VALUE_METRICS)}[model]
-    return judged[0](judge(tested, judged[1]), Evidence(**{**ENOUGH, **evidence}))
+    verdict = {"churn": churn_verdict, "value": value_verdict}[model]
+    return verdict(judged(model, tested), Evidence(**{**ENOUGH, **evidence}))
+
+
+def judged(model, tested):
+    """Judge rows, by their plan where they have one."""
+    metrics = {"churn": CHURN_METRICS, "value": VALUE_METRICS}[model]
+    rows = tested.drop(columns="plan", errors="ignore")
+    return judge(rows, metrics, slices=tested[["plan"]] if "plan" in tested else None)
 
 
 def ranked_worse(tested):
@@ -303,14 +311,38 @@ def ranked_worse(tested):
     return tested.assign(recency=rule.clip(0, 1))
 
 
+def overconfident(tested):
+    """Exaggerate what is above and below the average, which stays: order and level are right, probabilities wrong."""
+    sharp = tested["predicted"] ** 1.6
+    scaled = sharp * tested["predicted"].mean() / sharp.mean()
+    return tested.assign(predicted=scaled.clip(0, 1), logistic=tested["logistic"].sample(frac=1, random_state=0).values)
+
+
+def blind_for_one_plan(tested):
+    """Know of the customers of one plan no more than how many of them leave."""
+    basic = np.arange(len(tested)) % 3 == 0
+    blind = tested["predicted"][basic].mean() + np.linspace(-1e-6, 1e-6, len(tested))
+    columns = {name: np.where(basic, blind, tested[name]) for name in ("predicted", "logistic")}
+    return tested.assign(**columns, plan=np.where(basic, "basic", "plus"))
+
+
+AGAINST_CHAMPION = {"champion": Comparison("compared", 7)}
+
 FAILING = {
+    ("churn", "not_worse_than_champion"): (
+        AGAINST_CHAMPION,
+        lambda rows: rows.assign(champion=rows["predicted"] * 0.7 + 0.3 * rows["observed"]),
+    ),
+    ("value", "not_worse_than_champion"): (AGAINST_CHAMPION, lambda rows: rows.assign(champion=rows["observed"])),
+    ("churn", "calibrated"): ({}, overconfident),
+    ("churn", "even_slices"): ({}, blind_for_one_plan),
     ("churn", "out_of_time"): ({"out_of_time": False}, lambda rows: rows),
     ("churn", "beats_recency"): ({}, ranked_worse),
     ("churn", "not_worse_than"): (
         {},
         lambda rows: rows.assign(logistic=rows["predicted"] * 0.7 + 0.3 * rows["observed"]),
     ),
-    ("churn", "level"): ({}, lambda rows: rows.assign(predicted=rows["predicted"] * 1.25)),
+    ("churn", "level"): ({}, lambda rows: rows.assign(predicted=rows["predicted"] * 1.17)),
     ("churn", "enough_churners"): ({"test_churners": 49}, lambda rows: rows),
     ("churn", "no_leak"): ({"leaks": ["closing_code"]}, lambda rows: rows),
     ("value", "out_of_time"): ({"out_of_time": False}, lambda rows: rows),
@@ -338,12 +370,19 @@ def refusing(trained, operator, tmp_path_factory):
     for number, ((name, gate), (evidence, worsened)) in enumerate(FAILING.items()):
         tested = worsened({"churn": churn_tested, "value": value_tested}[name]())
         verdict = verdict_of(name, tested, **evidence)
-        good = trained.training.models[name]
-        metrics = {"churn": CHURN_METRICS, "value": VALUE_METRICS}[name]
-        model = Trained(name, good.bundle, tested, judge(tested, metrics), verdict, good.schedule)
-        _write(folder / str(number) / name, model, f"training-{number}")
-        versions[name, gate] = (record(config, folder / str(number))[name].version, verdict)
+        report = registered(config, folder / str(number), trained, name, tested, verdict)
+        assert not report.promoted
+        versions[name, gate] = (report.version, verdict)
     return config, versions
+
+
+def registered(config, folder, trained, name, tested, verdict):
+    """Register, as train does, a good bundle with another test."""
+    good = trained.training.models[name]
+    rows = tested.drop(columns="plan", errors="ignore")
+    model = Trained(name, good.bundle, rows, judged(name, tested), verdict, good.schedule)
+    _write(folder / name, model, folder.name)
+    return _register(config, folder)[name]
 
 
 @pytest.mark.parametrize(("model", "gate"), list(FAILING))
@@ -359,6 +398,114 @@ def test_a_model_that_fails_one_gate_only_is_refused_through_every_door(refusing
         churnml.score(config, AS_OF)
     loaded = champions.load(config, model, candidate=True)
     assert not loaded.verdict.passed
+
+
+@pytest.fixture(scope="module")
+def waiting(trained, operator, tmp_path_factory):
+    """A store with a version that passed every gate, under a configuration that asks for approval."""
+    folder = tmp_path_factory.mktemp("waiting")
+    tracking = Tracking(uri=f"sqlite:///{folder}/mlflow.db")
+    update = {"tracking": tracking, "project": "waiting", "gates": Gates(approval=True)}
+    config = operator.model_copy(update=update)
+    tested = churn_tested()
+    report = registered(config, folder / "first", trained, "churn", tested, verdict_of("churn", tested))
+    return config, report, folder
+
+
+def test_what_passed_waits_for_a_name_and_a_reason_before_every_door(waiting, trained):
+    config, report, folder = waiting
+    assert report.verdict.passed
+    assert not report.promoted
+    for door in (churnml.promote, churnml.rollback):
+        for signed in ({}, {"who": "Ann"}, {"why": "agreed"}):
+            with pytest.raises(churnml.ChurnmlError, match=r"waits for approval .* --who NAME --why REASON"):
+                door(config, "churn", report.version, **signed)
+    assert promotion.champion(config, "churn") is None
+    with pytest.raises(churnml.ChurnmlError, match="version 1 of the churn model passed its gates and waits for"):
+        churnml.score(config, AS_OF)
+    with store.opened(config) as opened:
+        opened.client.set_registered_model_alias("waiting-churn", "champion", "1")
+    with pytest.raises(churnml.ChurnmlError, match="waits for approval"):
+        churnml.score(config, AS_OF)
+    with store.opened(config) as opened:
+        opened.client.delete_registered_model_alias("waiting-churn", "champion")
+    change = churnml.promote(config, "churn", report.version, who="Ann", why="agreed with the retention team")
+    assert (change["version"], change["who"]) == (1, "Ann")
+    tested = churn_tested(seed=1)
+    second = registered(config, folder / "second", trained, "churn", tested, verdict_of("churn", tested))
+    assert promotion.champion(config, "churn") == 1
+    churnml.promote(config, "churn", second.version, who="Bo", why="better calls")
+    assert churnml.rollback(config, "churn")["version"] == 1  # was approved once: back at once, whoever asks
+
+
+# --- the champion as a rival ------------------------------------------------------------------------------------------
+
+
+def test_the_champion_is_stood_for_by_the_model_that_was_judged_where_it_has_seen_the_test(operator, trained):
+    for name, output in (("churn", CHURN_PROBABILITY), ("value", "expected_value")):
+        model = trained.training.models[name]
+        rival = rival_of(operator, name)
+        assert rival.comparison == Comparison("compared", trained.models[name].version)
+        rows = churnml.features(operator, str(model.schedule.test[0]))
+        comparison, bundle = rival.standing_for(model.schedule, list(rows))
+        assert comparison.case == "compared"
+        assert bundle.facts["as_of"] == [str(day) for day in model.schedule.train]
+        predicted = dict(zip(rows["customer_id"], predicted_by(bundle, output, rows), strict=True))
+        again = model.tested["customer_id"].map(predicted)
+        assert np.allclose(again, model.tested["predicted"], rtol=1e-6)
+
+
+def test_why_there_is_no_comparison_with_the_champion(operator, trained, tmp_path):
+    model = trained.training.models["churn"]
+    rival = rival_of(operator, "churn")
+    assert rival.standing_for(model.schedule, ["usage"])[0].case == "other_columns"
+    none = operator.model_copy(update={"tracking": Tracking(uri=f"sqlite:///{tmp_path}/none.db")})
+    assert rival_of(none, "churn").comparison.case == "none"
+    assert not (tmp_path / "none.db").exists()
+    down = operator.model_copy(update={"tracking": Tracking(uri="http://127.0.0.1:9")})
+    assert rival_of(down, "churn").comparison.case == "unreachable"
+    label = operator.label.model_copy(update={"lead_days": 0})
+    other = operator.model_copy(update={"label": label})
+    assert rival_of(other, "churn").comparison.case == "other_question"
+    verdict = verdict_of("churn", churn_tested(), champion=Comparison("unreachable"))
+    assert [gate.name for gate in verdict.refusing] == ["not_worse_than_champion"]
+    for case in ("none", "unusable", "other_question", "other_columns"):
+        assert verdict_of("churn", churn_tested(), champion=Comparison(case, 1)).passed
+
+
+def test_a_second_training_is_tested_beside_the_champion(operator, trained):
+    config = operator.model_copy(update={"sensitive": ("region",)})
+    again = churnml.train(config, seed=2)
+    for name, model in again.training.models.items():
+        assert CHAMPION in model.tested
+        [gate] = [gate for gate in model.verdict.gates if gate.name == "not_worse_than_champion"]
+        assert gate.facts["champion"] == trained.models[name].version
+        assert "case" not in gate.facts
+        slices = {part.partition("=")[0] for part in model.evaluation["slice"]}
+        assert {"all", "segment", "tier", "tenure", "region", "plan", "month"} <= slices
+    with store.opened(config) as opened:
+        run = opened.client.get_model_version(f"{config.project}-churn", str(again.models["churn"].version)).run_id
+        names = {file.path for file in opened.client.list_artifacts(run)}
+        pages = [
+            path.read_text(encoding="utf-8")
+            for name in ("report.html", "report.zh.html", "model_card.html", "model_card.zh.html")
+            for path in store.address_of(config).artifacts.rglob(name)
+            if run in str(path)
+        ]
+    assert {"report.html", "report.zh.html", "model_card.html", "model_card.zh.html"} <= names
+    assert len(pages) == 4
+    customers = trained.training.models["churn"].tested["customer_id"]
+    for page in pages:
+        assert not any(customer in page for customer in customers[:200])
+    assert "the version in use" in pages[0]
+    assert "局限" in pages[3]
+    churnml.rollback(config, "churn", trained.models["churn"].version)
+    churnml.rollback(config, "value", trained.models["value"].version)
+
+
+def test_a_sensitive_column_that_is_not_there_is_told(operator):
+    with pytest.raises(churnml.ChurnmlError, match="sensitive: the table customers has no column shoe_size"):
+        churnml.train(operator.model_copy(update={"sensitive": ("shoe_size",)}))
 
 
 def test_scores_of_candidates_are_not_kept(refusing):
@@ -432,6 +579,10 @@ def test_what_cannot_be_registered_is_kept_and_registered_later(operator, tmp_pa
         churnml.train(up, AS_OF, resume=True)
     report = churnml.train(up, resume=True)
     assert set(report.models) == {"churn", "value"}
+    for model in report.models.values():  # nobody could be asked for the champion then; now it is known there is none
+        [gate] = [gate for gate in model.verdict.gates if gate.name == "not_worse_than_champion"]
+        assert gate.facts == {"case": "none"}
+        assert model.promoted
     assert not copy.exists()
     with record_of_later_training(up, "churn"), pytest.raises(churnml.ChurnmlError, match="is older than version 1 of"):
         churnml.train(up, resume=True)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from churnml.errors import ChurnmlError
-from churnml.evaluation.verdict import Gate, Verdict
+from churnml.evaluation.verdict import GATES, Gate, Verdict
 
 FACTS = {
     "out_of_time": {},
@@ -17,7 +17,10 @@ FACTS = {
         "low": -0.01,
         "high": 1,
     },
-    "level": {"ratio": 1.0512, "low": 0.9, "high": 1.1},
+    "not_worse_than_champion": {"champion": 3, "metric": "log_loss", "difference": 0.1, "low": 0.0, "high": 0.2},
+    "calibrated": {"ece": 0.03, "expected": 0.01, "most": 0.01},
+    "even_slices": {"slices": 4, "churners": 100, "most": 0.1, "auc": 0.8, "worst": "plan=basic (0.512)"},
+    "level": {"ratio": 1.0512, "low": 0.9, "high": 1.1, "least": 0.95, "most": 1.05},
     "enough_churners": {"train": 1234, "test": 56, "needed_train": 200, "needed_test": 50},
     "no_leak": {"columns": "customers.status, customers.reason"},
 }
@@ -36,6 +39,30 @@ def test_gates_speak_in_both_languages():
     assert told["not_worse_than", True, "en"].endswith("(difference 0.012, 95 % interval -0.010 to 1.000)")
     assert told["level", False, "zh"].startswith("平均预测是实际的 1.051 倍（95% 区间 0.900 至 1.100）")
     assert "1,234 to train on" in told["enough_churners", True, "en"]
+
+
+def test_a_verdict_that_was_stored_before_limits_could_be_set_is_told_as_it_was():
+    stored = Gate("level", False, {"ratio": 1.3, "low": 1.2, "high": 1.4})
+    assert "neither within 0.9 to 1.1" in stored.message()
+    assert Verdict("churn", (GOOD,)).missing == [name for name in GATES["churn"] if name != "no_leak"]
+
+
+@pytest.mark.parametrize(
+    ("case", "passed"),
+    [
+        ("none", True),
+        ("unusable", True),
+        ("other_question", True),
+        ("other_columns", True),
+        ("unreachable", False),
+        ("favoured", True),
+        ("favoured", False),
+    ],
+)
+def test_the_gate_of_the_champion_tells_each_case_in_its_own_words(case, passed):
+    facts = FACTS["not_worse_than_champion"] | {"case": case}
+    told = [Gate("not_worse_than_champion", passed, facts).message(lang) for lang in ("en", "zh")]
+    assert not [text for text in told if text.startswith("not_worse_than_champion (")]
 
 
 @pytest.mark.parametrize(("name", "facts"), [("new_one", {"a": 1}), ("level", {"ratio": None, "low": 0.9, "high": 1})])

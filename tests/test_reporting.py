@@ -411,7 +411,7 @@ def test_the_test_is_told_in_numbers_that_can_be_counted_again(report, pages):
     assert f"held {top['observed'].sum() / tested['observed'].sum():.0%} of all who left" in plain
     assert f"Of 100 customers there {100 * top['observed'].mean():.0f} left" in plain
     assert "Δ +0.150 (+0.120 to +0.180)" in plain
-    assert "tier=gold" in plain
+    assert "Tier: gold" in plain
     assert "It finds leavers better than the time since the last activity" in plain
 
 

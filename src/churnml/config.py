@@ -289,6 +289,19 @@ class State(Section):
     url: str | None = None
 
 
+class Gates(Section):
+    """What a model has to show before it may score customers."""
+
+    level_low: Annotated[float, Field(ge=0, le=1)] = 0.9
+    level_high: Annotated[float, Field(ge=1)] = 1.1
+    ece_excess: Share = 0.01
+    slice_churners: Annotated[int, Field(ge=1)] = 100
+    slice_auc: Share = 0.1
+    train_churners: Annotated[int, Field(ge=0)] = 200
+    test_churners: Annotated[int, Field(ge=0)] = 50
+    approval: bool = False
+
+
 class Config(Section):
     """All of the configuration; build it with `load_config`."""
 
@@ -307,7 +320,7 @@ class Config(Section):
     risk_bands: dict[Name, Share] = {"low": 0.0, "medium": 0.05, "high": 0.15}
     campaign: Campaign = Campaign()
     state: State = State()
-    gates: dict[str, Any] = {}
+    gates: Gates = Gates()
     service: dict[str, Any] = {}
     sensitive: tuple[Name, ...] = ()
     folder: Path = Field(default=Path(), exclude=True)

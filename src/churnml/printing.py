@@ -64,7 +64,7 @@ def train_text(report: TrainReport, lang: Language) -> str:
     """Return what became of the models that were trained: verdict, gates, figures."""
     lines = []
     for name, model in report.models.items():
-        key = "model_promoted" if model.promoted else "model_refused"
+        key = "model_promoted" if model.promoted else "model_waits" if model.verdict.passed else "model_refused"
         lines.append(say(key, lang, model=say(f"model_{name}", lang), version=model.version))
         for gate in model.verdict.gates:
             lines.append(f"  {'+' if gate.passed else '-'} {gate.message(lang)}")

@@ -130,8 +130,60 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "平均预测是实际的 {ratio:.3f} 倍（95% 区间 {low:.3f} 至 {high:.3f}）",
     ),
     "gate_level_refused": (
-        "its mean prediction is {ratio:.3f} times what came true (95 % interval {low:.3f} to {high:.3f}): neither within 0.9 to 1.1 nor, by the interval, 1",
-        "平均预测是实际的 {ratio:.3f} 倍（95% 区间 {low:.3f} 至 {high:.3f}）：既不在 0.9 至 1.1 之内，区间也不含 1",
+        "its mean prediction is {ratio:.3f} times what came true (95 % interval {low:.3f} to {high:.3f}): neither within {least:g} to {most:g} nor, by the interval, 1",
+        "平均预测是实际的 {ratio:.3f} 倍（95% 区间 {low:.3f} 至 {high:.3f}）：既不在 {least:g} 至 {most:g} 之内，区间也不含 1",
+    ),
+    "gate_not_worse_than_champion": (
+        "by {metric} it is not worse than the champion, version {champion} (difference {difference:,.3f}, 95 % interval {low:,.3f} to {high:,.3f})",
+        "按 {metric} 不差于当前启用的版本 {champion}（差值 {difference:,.3f}，95% 区间 {low:,.3f} 至 {high:,.3f}）",
+    ),
+    "gate_not_worse_than_champion_refused": (
+        "by {metric} it is worse than the champion, version {champion} (difference {difference:,.3f}, 95 % interval {low:,.3f} to {high:,.3f})",
+        "按 {metric} 差于当前启用的版本 {champion}（差值 {difference:,.3f}，95% 区间 {low:,.3f} 至 {high:,.3f}）",
+    ),
+    "gate_not_worse_than_champion_favoured": (
+        "by {metric} it is not worse than the champion, version {champion}, although that has seen outcomes of the test (difference {difference:,.3f}, 95 % interval {low:,.3f} to {high:,.3f})",
+        "按 {metric} 不差于当前启用的版本 {champion}，尽管后者训练时已见过检验期的结果（差值 {difference:,.3f}，95% 区间 {low:,.3f} 至 {high:,.3f}）",
+    ),
+    "gate_not_worse_than_champion_favoured_refused": (
+        "by {metric} it is worse than the champion, version {champion}, which has seen outcomes of the test, so that nothing can be said fairly: test on a later date (difference {difference:,.3f}, 95 % interval {low:,.3f} to {high:,.3f})",
+        "按 {metric} 差于当前启用的版本 {champion}，但后者训练时已见过检验期的结果，无法公平比较：请用更晚的日期检验（差值 {difference:,.3f}，95% 区间 {low:,.3f} 至 {high:,.3f}）",
+    ),
+    "gate_not_worse_than_champion_none": (
+        "there is no champion yet to compare it with",
+        "尚无启用的版本可比较",
+    ),
+    "gate_not_worse_than_champion_unusable": (
+        "it was not compared with the champion, version {champion}, whose files cannot be used: nothing scores by them either",
+        "未与当前启用的版本 {champion} 比较：其文件无法使用，也无法用于评分",
+    ),
+    "gate_not_worse_than_champion_other_question": (
+        "it was not compared with the champion, version {champion}, which answers another question than is asked now",
+        "未与当前启用的版本 {champion} 比较：后者回答的问题与当前配置不同",
+    ),
+    "gate_not_worse_than_champion_other_columns": (
+        "it was not compared with the champion, version {champion}, which reads columns that are not there any more",
+        "未与当前启用的版本 {champion} 比较：后者所需的列已不存在",
+    ),
+    "gate_not_worse_than_champion_unreachable_refused": (
+        "it could not be compared with the champion, because MLflow could not be reached: train again",
+        "无法连接 MLflow，未能与当前启用的版本比较：请重新训练",
+    ),
+    "gate_calibrated": (
+        "its calibration error is {ece:.4f}; right probabilities would show {expected:.4f} on so many rows ({most:g} more is allowed)",
+        "校准误差为 {ece:.4f}；同样样本数下完全准确的概率也会有 {expected:.4f}（允许多出 {most:g}）",
+    ),
+    "gate_calibrated_refused": (
+        "its calibration error is {ece:.4f}; right probabilities would show {expected:.4f} on so many rows, and only {most:g} more is allowed",
+        "校准误差为 {ece:.4f}；同样样本数下完全准确的概率只有 {expected:.4f}，最多允许多出 {most:g}",
+    ),
+    "gate_even_slices": (
+        "in none of {slices} groups with {churners:,} churners or more is its AUC more than {most:g} below the whole ({auc:.3f})",
+        "在流失客户不少于 {churners:,} 个的 {slices} 个群体中，AUC 均未比整体（{auc:.3f}）低 {most:g} 以上",
+    ),
+    "gate_even_slices_refused": (
+        "in groups with {churners:,} churners or more its AUC is more than {most:g} below the whole ({auc:.3f}): {worst}",
+        "在流失客户不少于 {churners:,} 个的群体中，AUC 比整体（{auc:.3f}）低 {most:g} 以上：{worst}",
     ),
     "gate_enough_churners": (
         "there were enough churners: {train:,} to train on ({needed_train:,} are needed), {test:,} to test on ({needed_test:,} are needed)",
@@ -312,6 +364,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "model_refused": (
         "{model}, version {version}: not promoted, a gate refuses it (look at it with score --candidate)",
         "{model} 版本 {version}：未启用，有检查未通过（可用 score --candidate 查看）",
+    ),
+    "model_waits": (
+        "{model}, version {version}: passed, and waits for approval (churnml promote CONFIG MODEL {version} --who NAME --why REASON)",
+        "{model} 版本 {version}：已通过检查，等待批准（churnml promote CONFIG MODEL {version} --who 姓名 --why 理由）",
     ),
     "scored": (
         "{population:,} customers at risk, {scored:,} scored, {not_scored:,} not scored: {out}",
@@ -548,6 +604,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "report_not_in_use": ("not in use", "未启用"),
     "report_this_model": ("this model", "本模型"),
     "report_baseline_recency": ("longest unused first", "按最久未使用"),
+    "report_baseline_champion": ("the version in use", "当前启用的版本"),
     "report_baseline_logistic": ("logistic regression", "逻辑回归"),
     "report_baseline_last_year_spend": ("last year's spend", "过去一年消费"),
     "report_trust_dates": (
@@ -704,6 +761,120 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "metric_level_why": (
         "Predicted over what came true, all together; 1 is right.",
         "预测总量与实际总量之比；1为完全一致。",
+    ),
+    "metric_ece_expected": ("Calibration error of right probabilities", "完全准确时的校准误差"),
+    "metric_ece_expected_why": (
+        "What the calibration error would be on so many rows by chance alone, if every probability were right.",
+        "在同样样本数下，即使每个概率都准确，仅因偶然也会出现的校准误差。",
+    ),
+    "metric_emp": ("Expected maximum profit", "预期最大利润（EMP）"),
+    "metric_emp_why": (
+        "Money for each customer scored, were the best share of the list contacted (Verbraken 2013); higher is better.",
+        "按最佳比例联系名单时，每个评分客户带来的金额（Verbraken 2013）；越高越好。",
+    ),
+    "metric_profit_at_bayes_cut": ("Profit where it is expected", "按期望利润联系的利润"),
+    "metric_profit_at_bayes_cut_why": (
+        "Money for each customer scored, were everyone contacted whose expected profit is above 0; higher is better.",
+        "联系所有期望利润大于0的客户时，每个评分客户带来的金额；越高越好。",
+    ),
+    "metric_bias": ("Bias", "偏差"),
+    "metric_bias_why": (
+        "By how much all predictions together are too high; 0 is right.",
+        "预测总量偏高的比例；0为完全一致。",
+    ),
+    "metric_coverage": ("Coverage", "区间覆盖率"),
+    "metric_coverage_why": (
+        "Share of customers whose value lies within its interval.",
+        "实际价值落在预测区间内的客户占比。",
+    ),
+    "report_slice_segment": ("Segment", "客户群"),
+    "report_slice_tier": ("Tier", "价值等级"),
+    "report_slice_tenure": ("Time as a customer", "在网时长"),
+    "report_slice_region": ("Region", "地区"),
+    "report_slice_plan": ("Plan", "套餐"),
+    "report_slice_month": ("Month", "月份"),
+    "report_tenure_under 90 days": ("under 90 days", "不足 90 天"),
+    "report_tenure_90 days to a year": ("90 days to a year", "90 天至 1 年"),
+    "report_tenure_1 to 2 years": ("1 to 2 years", "1 至 2 年"),
+    "report_tenure_2 to 5 years": ("2 to 5 years", "2 至 5 年"),
+    "report_tenure_5 years on": ("5 years and longer", "5 年及以上"),
+    "model_report_title": ("{project}: how good the {model} is", "{project}：{model}评估报告"),
+    "model_card_title": ("{project}: card of the {model}", "{project}：{model}说明卡"),
+    "model_page_trained": (
+        "Trained {trained_at}, training {training_id}",
+        "训练于 {trained_at}，训练编号 {training_id}",
+    ),
+    "model_passed": ("It passed every gate.", "该模型通过了全部上线检验。"),
+    "model_not_passed": (
+        "Not every gate let it pass: it does not score customers.",
+        "该模型未通过全部上线检验，不会用于评分。",
+    ),
+    "card_for": ("What it is for", "用途"),
+    "card_for_churn": (
+        "For each customer it tells the chance to leave between {lead_days} and {end} days after the date of the score "
+        "(label: {mode}; kinds of departure that count: {types}), so that those worth keeping can be offered something in time.",
+        "给出每个客户在评分日之后第 {lead_days} 至 {end} 天内流失的概率（口径：{mode}；计入的流失类型：{types}），以便及时挽留值得挽留的客户。",
+    ),
+    "card_for_value": (
+        "For each customer it tells the expected value of the {horizon_days} days after the date of the score: bills times "
+        "{margin_rate:g} less costs.",
+        "给出每个客户在评分日之后 {horizon_days} 天内的预期价值：账单乘以 {margin_rate:g} 再减去成本。",
+    ),
+    "card_all_types": ("all", "全部"),
+    "card_not_for": (
+        "It is not meant to refuse service, to set anyone's price or credit, or to judge persons; nor for customers of "
+        "another operator, or for another span of days than that.",
+        "不得用于拒绝服务、对个人定价或授信、评价个人；也不适用于其他运营商的客户或其他时间范围。",
+    ),
+    "card_data": ("Data and dates", "数据与日期"),
+    "card_tested": ("Judged on customers as of {tested}", "检验所用客户日期：{tested}"),
+    "card_fitted": ("Fitted for use on the dates", "用于评分的模型所用日期"),
+    "card_learned": ("Before the test it learned from", "检验前训练所用日期"),
+    "card_rows": ("Rows of the test", "检验样本数"),
+    "card_positives": ("of them left, or brought anything", "其中流失（或带来价值）"),
+    "card_features": ("Features", "特征数"),
+    "card_seed": ("Seed", "随机种子"),
+    "card_panel": ("Hash of the panel", "数据面板哈希"),
+    "card_config": ("Hash of the configuration", "配置哈希"),
+    "card_software": ("churnml", "churnml 版本"),
+    "card_figures": ("Figures and gates", "指标与检验"),
+    "card_limits": ("Limits", "局限"),
+    "card_limit_refitted": (
+        "The figures are of the model that was tested. The one that scores was fitted again on later dates too.",
+        "指标来自接受检验的模型；用于评分的模型又用更晚的日期重新训练。",
+    ),
+    "card_limit_one_date": (
+        "It was tested as of one date: another season may be another matter.",
+        "只用一个日期检验：其他季节的表现可能不同。",
+    ),
+    "card_limit_not_later": (
+        "It was not tested on a later time than it learned from.",
+        "没有用晚于训练的时间检验。",
+    ),
+    "card_limit_causes": (
+        "What it goes by are signs, not causes: whether an offer keeps a customer, only a control group tells.",
+        "模型依据的是迹象而非原因：挽留是否有效，只有对照组才能回答。",
+    ),
+    "card_limit_money": (
+        "Profits suppose an offer of {offer:g}, a contact of {contact:g} and that some {accepts:.0%} of leavers accept; "
+        "nobody has measured that here.",
+        "利润假设优惠成本 {offer:g}、联系成本 {contact:g}、约 {accepts:.0%} 的流失客户接受；这些尚未在本地实测。",
+    ),
+    "card_limit_small": (
+        "Too small to be measured: {slices}.",
+        "样本太少而未评估的群体：{slices}。",
+    ),
+    "card_limit_intervals": (
+        "Intervals of groups rest on {draws} draws, and are told of AUC, log loss, level and Gini only.",
+        "群体的区间基于 {draws} 次重抽样，且仅给出 AUC、对数损失、总量比和基尼系数的区间。",
+    ),
+    "card_limit_nothing_sensitive": (
+        "No attribute is called sensitive in the configuration, so whether it is fair to groups of persons was not looked at.",
+        "配置中没有指定敏感属性（sensitive），因此未检查对不同人群是否公平。",
+    ),
+    "card_limit_sensitive": (
+        "Watched for fairness, by figures alone: {sensitive}.",
+        "仅通过指标关注公平性的属性：{sensitive}。",
     ),
     "metric_normalised_gini": ("Gini", "基尼系数"),
     "metric_normalised_gini_why": (

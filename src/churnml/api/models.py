@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -24,6 +24,7 @@ from churnml.models.hazard import STAYING
 from churnml.population import at_risk
 from churnml.registry import champions, promotion
 from churnml.registry.record import Recorded, record, require_recordable, trained_since
+from churnml.reporting.model_pages import write_model_pages
 from churnml.scoring.drivers import changed, drivers
 from churnml.scoring.keep import keep_scores, keep_scores_of, kept_scores, write_scores
 from churnml.scoring.reasons import ThemeEffects
@@ -34,13 +35,13 @@ from churnml.tables.histories import Histories, open_histories
 from churnml.tiering.spend import SPEND
 from churnml.training import run
 from churnml.training.data import gather
+from churnml.training.rivals import differences
 from churnml.wording import Language
 
 ModelName = Literal["churn", "value"]
 NAMES: tuple[ModelName, ...] = ("churn", "value")
 
 _SILENCE = 31  # days: bills come once a month
-_ANSWERS_ALIKE = ("observed_until", "settle_days")  # when outcomes are known, not what they are
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ def train(
 ) -> TrainReport:
     """Train the models, test them out of time, register them, and promote those that the gates let pass.
 
+    Where ``gates.approval`` is set, those wait for `promote` instead.
+
     Parameters
     ----------
     config : path, mapping or Config
@@ -153,7 +156,7 @@ def _waiting(config: Config, dates: list[dt.date]) -> Path:
     folder = run.unregistered(config)
     for name in (name for name in NAMES if (folder / name).is_dir()):
         facts = Bundle.load(folder / name / "model").facts
-        differs = _differences(config, name, facts)
+        differs = differences(config, name, facts)
         if differs:
             raise ChurnmlError(
                 f"the training in {folder} answers another question than is asked now ({differs})",
@@ -173,6 +176,9 @@ def _waiting(config: Config, dates: list[dt.date]) -> Path:
 
 def _register(config: Config, folder: Path) -> dict[str, ModelReport]:
     try:
+        run.compared_now(config, folder)
+        for name in (name for name in NAMES if (folder / name).is_dir()):
+            write_model_pages(config, name, folder / name)
         recorded = record(config, folder)
         reports = {name: _settled(config, folder / name, found) for name, found in recorded.items()}
     except ChurnmlError as error:
@@ -188,9 +194,10 @@ def _register(config: Config, folder: Path) -> dict[str, ModelReport]:
 def _settled(config: Config, folder: Path, found: Recorded) -> ModelReport:
     verdict = Verdict.from_dict(json.loads((folder / "verdict.json").read_text(encoding="utf-8")))
     metrics = json.loads((folder / "facts.json").read_text(encoding="utf-8"))["metrics"]
-    if verdict.passed:
+    promoted = verdict.passed and not config.gates.approval
+    if promoted:
         promotion.promote(config, folder.name, found.version, why="trained, and passed its gates")
-    return ModelReport(found.version, verdict.passed, verdict, metrics)
+    return ModelReport(found.version, promoted, verdict, metrics)
 
 
 @overload
@@ -399,7 +406,7 @@ def _models(config: Config, *, candidate: bool = False) -> tuple[Model, Model | 
 def _model(config: Config, name: ModelName, *, candidate: bool) -> Model:
     """Load a model, and refuse it where it answers another question than the configuration asks."""
     loaded = champions.load(config, name, candidate=candidate)
-    differs = _differences(config, name, loaded.bundle.facts)
+    differs = differences(config, name, loaded.bundle.facts)
     if differs:
         raise ChurnmlError(
             f"version {loaded.version} of the {name} model was trained to answer another question ({differs})",
@@ -408,14 +415,6 @@ def _model(config: Config, name: ModelName, *, candidate: bool) -> Model:
             version=loaded.version,
         )
     return Model(loaded.bundle, loaded.version)
-
-
-def _differences(config: Config, name: ModelName, facts: Mapping[str, Any]) -> str:
-    """Return what a model was asked otherwise than the configuration asks now; empty where nothing."""
-    section: Literal["label", "value"] = "label" if name == "churn" else "value"
-    asked, answered = getattr(config, section).model_dump(mode="json"), facts[section]
-    differs = [key for key in asked if asked[key] != answered.get(key) and key not in _ANSWERS_ALIKE]
-    return ", ".join(f"{section}.{key} was {answered.get(key)}, is {asked[key]}" for key in differs)
 
 
 def _panel(histories: Histories, as_of: dt.date, *, progress: bool = False) -> pd.DataFrame:
@@ -475,7 +474,7 @@ def promote(
     version : int, optional
         The newest by default.
     who, why : str, optional
-        Kept with the change.
+        Kept with the change; both are needed where ``gates.approval`` is set and the version was never champion.
 
     Returns
     -------

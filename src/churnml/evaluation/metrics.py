@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 Array = npt.NDArray[np.float64]
 Metric = Callable[[Array, Array, Array], float]  # of observed, predicted and weights, each of shape (n,)
 
 BINS = 10
+_LEAST = float(np.finfo(np.float64).eps)  # a probability of 0 that came true costs 36, not infinity
+
+
+def auc(observed: Array, predicted: Array, weight: Array) -> float:
+    """Return the chance that of a leaver and a stayer the leaver has the higher prediction; a tie counts half."""
+    left, stayed = _by_prediction(observed, predicted, weight)
+    pairs = float(np.sum(left) * np.sum(stayed))
+    won = float(np.sum(left * (np.cumsum(stayed) - stayed / 2)))
+    return won / pairs if pairs else float("nan")
+
+
+def average_precision(observed: Array, predicted: Array, weight: Array) -> float:
+    """Return the area under precision over recall, as steps: precision where each leaver is found, on average."""
+    left, stayed = _by_prediction(observed, -predicted, weight)
+    found = np.cumsum(left)
+    total = float(found[-1])
+    return float(np.sum(left * found / (found + np.cumsum(stayed)))) / total if total else float("nan")
+
+
+def log_loss(observed: Array, predicted: Array, weight: Array) -> float:
+    """Return the mean negative logarithm of the probability that was given to what happened."""
+    given = np.clip(np.where(observed > 0, predicted, 1 - predicted), _LEAST, 1 - _LEAST)
+    return float(np.average(-np.log(given), weights=weight))
+
+
+def brier(observed: Array, predicted: Array, weight: Array) -> float:
+    """Return the mean squared error of probabilities (Brier, 1950)."""
+    return float(np.average((predicted - observed) ** 2, weights=weight))
 
 
 def top_decile_lift(observed: Array, predicted: Array, weight: Array) -> float:
@@ -37,6 +63,42 @@ def level(observed: Array, predicted: Array, weight: Array) -> float:
     return float(np.sum(predicted * weight)) / total if total else float("nan")
 
 
+def bias(observed: Array, predicted: Array, weight: Array) -> float:
+    """Return by which share all predictions together are too high (or, negative, too low)."""
+    return level(observed, predicted, weight) - 1
+
+
+def coverage(observed: Array, low: Array, high: Array, weight: Array) -> float:
+    """Return the share of what was observed that lies within its interval, the ends included."""
+    return float(np.average((low <= observed) & (observed <= high), weights=weight))
+
+
+def expected_calibration_error(predicted: Array, *, draws: int, seed: int = 0) -> Array:
+    """Return the calibration errors that perfect probabilities would show on so few rows.
+
+    The error of ten bins is never 0: it falls with the root of n, and only what lies above this says anything about the
+    probabilities (Broecker and Smith, 2007).
+
+    Parameters
+    ----------
+    predicted : array of shape (n,)
+        Probabilities, from which outcomes are drawn.
+    draws : int
+        How many times.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    array of shape (draws,)
+        The error of each draw; their mean is what to expect.
+    """
+    ranked = np.sort(predicted)
+    rng, weight = np.random.default_rng(seed), np.ones(len(ranked))
+    drawn = ((rng.random(len(ranked)) < ranked).astype(np.float64) for _ in range(draws))
+    return np.array([calibration_error(outcomes, ranked, weight) for outcomes in drawn])
+
+
 def normalised_gini(observed: Array, predicted: Array, weight: Array) -> float:
     """Return the Gini of values in the order of predictions over that in their own order; 1 is a perfect ranking."""
     centred = (observed - np.average(observed, weights=weight)) * weight
@@ -51,16 +113,12 @@ def decile_mape(observed: Array, predicted: Array, weight: Array) -> float:
     return float(np.sum(np.abs(gap)) / np.sum(mass)) / mean if mean else float("nan")
 
 
-def _weighted(metric: Callable[..., Any], **more: Any) -> Metric:
-    return lambda observed, predicted, weight: float(metric(observed, predicted, sample_weight=weight, **more))
-
-
 CHURN_METRICS: dict[str, Metric] = {
-    "auc": _weighted(roc_auc_score),
-    "pr_auc": _weighted(average_precision_score),
+    "auc": auc,
+    "pr_auc": average_precision,
     "top_decile_lift": top_decile_lift,
-    "log_loss": _weighted(log_loss, labels=[0, 1]),
-    "brier": _weighted(brier_score_loss, pos_label=1),
+    "log_loss": log_loss,
+    "brier": brier,
     "ece": calibration_error,
     "level": level,
 }
@@ -69,17 +127,25 @@ VALUE_METRICS: dict[str, Metric] = {
     "normalised_gini": normalised_gini,
     "decile_mape": decile_mape,
     "level": level,
+    "bias": bias,
 }
 
 
 def _evenly(observed: Array, predicted: Array, weight: Array) -> Array:
     """Give rows of one prediction the mean of what was observed of them, so that their order cannot matter."""
-    place = _place(predicted)
+    place = places(predicted)
     mass = np.maximum(np.bincount(place, weight), 1e-300)
     return np.asarray((np.bincount(place, observed * weight) / mass)[place])
 
 
-def _place(values: Array) -> npt.NDArray[np.intp]:
+def _by_prediction(observed: Array, predicted: Array, weight: Array) -> tuple[Array, Array]:
+    """Sum up who left and who stayed among the rows of each prediction, ascending."""
+    place = places(predicted)
+    left, stayed = (np.bincount(place, part * weight) for part in (observed, 1 - observed))
+    return np.asarray(left), np.asarray(stayed)
+
+
+def places(values: Array) -> npt.NDArray[np.intp]:
     """Return the place of each row's value among the distinct values, ascending."""
     order = np.argsort(values, kind="stable")
     ranked = values[order]
@@ -89,7 +155,7 @@ def _place(values: Array) -> npt.NDArray[np.intp]:
 
 
 def _mid_ranks(values: Array, weight: Array) -> Array:
-    place = _place(values)
+    place = places(values)
     mass = np.bincount(place, weight)
     return np.asarray((np.cumsum(mass) - mass / 2)[place])
 

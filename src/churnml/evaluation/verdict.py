@@ -11,9 +11,20 @@ from churnml.wording import Language, say
 
 # What is asked of each model; a verdict that leaves one out is none.
 GATES = {
-    "churn": ("out_of_time", "beats_recency", "not_worse_than", "level", "enough_churners", "no_leak"),
-    "value": ("out_of_time", "not_worse_than", "level", "no_leak"),
+    "churn": (
+        "out_of_time",
+        "beats_recency",
+        "not_worse_than",
+        "not_worse_than_champion",
+        "level",
+        "calibrated",
+        "even_slices",
+        "enough_churners",
+        "no_leak",
+    ),
+    "value": ("out_of_time", "not_worse_than", "not_worse_than_champion", "level", "no_leak"),
 }
+_ONCE = {"least": 0.9, "most": 1.1}  # the limits of verdicts that were stored before they told them
 
 
 @dataclass(frozen=True)
@@ -27,7 +38,7 @@ class Gate:
     passed : bool
         Whether the gate lets the model pass.
     facts : dict
-        What the answer rests on, as the sentence of the gate speaks of it.
+        What the answer rests on, as the sentence of the gate speaks of it; ``case`` where it has several sentences.
     """
 
     name: str
@@ -47,8 +58,9 @@ class Gate:
         str
             The sentence; for a gate of another version of churnml, that has none here, its name and facts.
         """
+        case = f"_{self.facts['case']}" if "case" in self.facts else ""
         try:
-            return say(f"gate_{self.name}" if self.passed else f"gate_{self.name}_refused", lang, **self.facts)
+            return say(f"gate_{self.name}{case}{'' if self.passed else '_refused'}", lang, **_ONCE | self.facts)
         except (KeyError, TypeError, ValueError):
             return f"{self.name} ({', '.join(f'{name} {fact}' for name, fact in self.facts.items())})"
 

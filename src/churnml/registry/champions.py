@@ -13,12 +13,15 @@ from churnml.evaluation.verdict import Verdict
 from churnml.files import scratch_folder
 from churnml.registry.intact import intact_folder
 from churnml.registry.names import champion_of, refusals, registered, registered_name, verdict_of, versions_of
+from churnml.registry.promotion import waits_for_approval, was_champion
 from churnml.registry.store import Store, opened
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
     from churnml.models.bundle import Bundle
+
+JUDGED = "judged"  # the folder, within a version's own, of the model that was tested in its place
 
 
 @dataclass(frozen=True)
@@ -35,15 +38,18 @@ class Loaded:
         What its gates say.
     trained_at : datetime
         When it was registered, in the project's zone.
+    judged : Bundle or None
+        The model that was tested in its place, where it was asked for and kept.
     """
 
     version: int
     bundle: Bundle
     verdict: Verdict
     trained_at: dt.datetime
+    judged: Bundle | None = None
 
 
-def load(config: Config, model: str, *, candidate: bool = False) -> Loaded:
+def load(config: Config, model: str, *, candidate: bool = False, judged: bool = False) -> Loaded:
     """Load the champion.
 
     Parameters
@@ -54,6 +60,8 @@ def load(config: Config, model: str, *, candidate: bool = False) -> Loaded:
         ``churn`` or ``value``.
     candidate : bool
         Load the newest version, promoted or not, to look at.
+    judged : bool
+        Load the model that was tested in its place, too.
 
     Returns
     -------
@@ -70,13 +78,15 @@ def load(config: Config, model: str, *, candidate: bool = False) -> Loaded:
     name = registered_name(config, model)
     with scratch_folder() as scratch:
         with opened(config) as store:
-            version, verdict = _chosen(store, name, model, candidate)
+            version, verdict = _chosen(config, store, name, model, candidate)
             folder = intact_folder(store, version, model, scratch)
         trained_at = dt.datetime.fromtimestamp(version.creation_timestamp / 1000, ZoneInfo(config.timezone))
-        return Loaded(int(version.version), Bundle.load(folder), verdict, trained_at)
+        twin = folder / JUDGED
+        tested = Bundle.load(twin) if judged and twin.is_dir() else None
+        return Loaded(int(version.version), Bundle.load(folder), verdict, trained_at, tested)
 
 
-def _chosen(store: Store, name: str, model: str, candidate: bool) -> tuple[ModelVersion, Verdict]:
+def _chosen(config: Config, store: Store, name: str, model: str, candidate: bool) -> tuple[ModelVersion, Verdict]:
     versions = versions_of(store, name)
     if not versions:
         raise ChurnmlError(f"no {model} model was trained yet", "run churnml train CONFIG first", model=model)
@@ -85,7 +95,7 @@ def _chosen(store: Store, name: str, model: str, candidate: bool) -> tuple[Model
         return newest, verdict_of(newest, model)
     champion = champion_of(registered(store, name))
     if champion is None:
-        raise _no_champion(newest, model)
+        raise _no_champion(config, newest, model)
     if champion not in versions:
         raise ChurnmlError(
             f"version {champion}, the champion of the {model} model, was deleted in MLflow",
@@ -103,11 +113,15 @@ def _chosen(store: Store, name: str, model: str, candidate: bool) -> tuple[Model
             version=champion,
             gates=[gate.name for gate in verdict.refusing],
         )
+    if config.gates.approval and not was_champion(store, name, champion):
+        raise waits_for_approval(model, champion)
     return versions[champion], verdict
 
 
-def _no_champion(newest: ModelVersion, model: str) -> ChurnmlError:
+def _no_champion(config: Config, newest: ModelVersion, model: str) -> ChurnmlError:
     verdict, number = verdict_of(newest, model), int(newest.version)
+    if verdict.passed and config.gates.approval:
+        return waits_for_approval(model, number)
     if verdict.passed:
         return ChurnmlError(
             f"there is no champion of the {model} model: version {number} passed its gates, but was not promoted",

@@ -93,9 +93,9 @@ def promote(
     version : int, optional
         Which version; the newest by default.
     who : str, optional
-        Who asks for it; the operating system's user by default.
+        Who asks for it; the operating system's user by default, unless ``gates.approval`` asks for a name.
     why : str, optional
-        For the history.
+        For the history; ``gates.approval`` asks for it.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def promote(
     Raises
     ------
     ChurnmlError
-        If there is no such model or version, or a gate refuses it.
+        If there is no such model or version, a gate refuses it, or it waits for approval.
     """
     name = registered_name(config, model)
     with opened(config) as store:
@@ -115,6 +115,7 @@ def promote(
         target = max(state.versions) if version is None else version
         asked = Promotion(model, "promote", target, state.champion, who or user(), now(config), why)
         before = [] if state.champion is None else [*state.before, state.champion]
+        _require_approval(config, state, asked, signed=bool(who and why))
         return _carried_out(store, state, asked, before)
 
 
@@ -144,7 +145,8 @@ def rollback(
     Raises
     ------
     ChurnmlError
-        If there is no champion before this one, no such model or version, or a gate refuses it.
+        If there is no champion before this one, no such model or version, a gate refuses it, or it was never champion
+        and waits for approval.
     """
     name = registered_name(config, model)
     with opened(config) as store:
@@ -163,6 +165,7 @@ def rollback(
         elif state.champion is not None:
             before.append(state.champion)
         asked = Promotion(model, "rollback", target, state.champion, who or user(), now(config), why)
+        _require_approval(config, state, asked, signed=bool(who and why))
         return _carried_out(store, state, asked, before)
 
 
@@ -205,6 +208,10 @@ class _State:
         made = [event["before"] for event in self.events if event["version"] == self.champion]
         return made[-1] if made else []
 
+    def was_champion(self, version: int) -> bool:
+        """Tell whether a version was made champion at some time."""
+        return any(event["version"] == version for event in self.events)
+
 
 def _state(store: Store, name: str) -> _State:
     found = registered(store, name)
@@ -221,6 +228,32 @@ def _event(text: str) -> dict[str, Any] | None:
         return None
     known = isinstance(event, dict) and {"version", "previous", "before"} <= event.keys()
     return event if known and isinstance(event["before"], list) else None
+
+
+def was_champion(store: Store, name: str, version: int) -> bool:
+    """Tell whether churnml has made a version champion at some time."""
+    return _state(store, name).was_champion(version)
+
+
+def _require_approval(config: Config, state: _State, asked: Promotion, *, signed: bool) -> None:
+    """Refuse what nobody has put their name to; who was champion before may come back at once."""
+    version, found = asked.version, state.versions.get(asked.version)
+    if not config.gates.approval or signed or found is None or state.was_champion(version):
+        return
+    if verdict_of(found, asked.model).passed:
+        raise waits_for_approval(asked.model, version)
+
+
+def waits_for_approval(model: str, version: int) -> ChurnmlError:
+    """Return the error that tells of a version that passed its gates, and for which nobody has spoken yet."""
+    return ChurnmlError(
+        f"version {version} of the {model} model passed its gates and waits for approval (gates.approval): it may not"
+        " be champion before somebody says who and why",
+        f"churnml promote CONFIG {model} {version} --who NAME --why REASON",
+        model=model,
+        version=version,
+        gates=["approval"],
+    )
 
 
 def _carried_out(store: Store, state: _State, asked: Promotion, before: list[int]) -> Promotion:

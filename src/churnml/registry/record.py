@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run
     from mlflow.models.signature import ModelSignature
 
+_PAGES = ("report.html", "report.zh.html", "model_card.html", "model_card.zh.html")
+_FILES = ("facts.json", "verdict.json", "evaluation.csv", *_PAGES)
 _NEEDED = ("churnml", "lightgbm", "numpy", "pandas", "scikit-learn")
 _TYPES = {"int64": "long", "float64": "double", "string": "string", "boolean": "boolean", "timestamp": "datetime"}
 
@@ -55,7 +57,8 @@ def record(config: Config, folder: Path) -> dict[str, Recorded]:
         Names the project and the store.
     folder : Path
         Has a subfolder for each model (``churn``, ``value``) with ``model/``, ``facts.json``, ``verdict.json`` and,
-        where they are there, ``evaluation.csv``, ``plots/`` and ``report.html``.
+        where they are there, ``evaluation.csv``, ``plots/``, and ``report`` and ``model_card`` as ``.html`` and
+        ``.zh.html``.
 
     Returns
     -------
@@ -183,7 +186,7 @@ def _logged(store: Store, handed: Handed, run: Run) -> LoggedModel:
         params=[Param(name, value) for name, value in parameters.items()],
         synchronous=True,
     )
-    for name in ("facts.json", "verdict.json", "evaluation.csv", "report.html"):
+    for name in _FILES:
         if (handed.folder / name).is_file():
             client.log_artifact(run_id, str(handed.folder / name))
     if (handed.folder / "plots").is_dir():

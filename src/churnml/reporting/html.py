@@ -70,7 +70,7 @@ def _facts(report: Report, words: Words) -> dict[str, Any]:
         "with_campaign": report.campaign is not None,
         "groups": [grouped for column in _GROUPS if (grouped := _groups(report, column, words))],
         "reasons": _reasons(report, words),
-        "models": [_model(name, model, words) for name, model in report.models.items()],
+        "models": [told_of_model(name, model, words) for name, model in report.models.items()],
         "steps": _steps(report, words),
     }
 
@@ -157,9 +157,10 @@ def _reasons(report: Report, words: Words) -> dict[str, Any] | None:
     }
 
 
-def _model(name: ModelName, model: TrainedModel, words: Words) -> dict[str, Any]:
+def told_of_model(name: ModelName, model: TrainedModel, words: Words) -> dict[str, Any]:
+    """Return what is told of a model: test, figures, slices, gates."""
     names, rows = comparison(model, words)
-    metric, slices = by_slice(model, words)
+    metrics, slices = by_slice(model, words)
     gates = [
         {"name": shown(gate.name), "passed": gate.passed, "message": _sentence(gate.message(words.lang))}
         for gate in model.verdict.gates
@@ -176,9 +177,10 @@ def _model(name: ModelName, model: TrainedModel, words: Words) -> dict[str, Any]
         "figures": draw[name](model, words),
         "names": names,
         "rows": rows,
-        "metric": metric,
+        "metrics": metrics,
         "slices": slices,
         "gates": gates,
+        "passed": model.verdict.passed,
     }
 
 

@@ -13,7 +13,8 @@ from churnml.reporting.words import Words, shown
 _ALL, _MODEL = "all", "model"  # how `churnml.evaluation.judge` calls every row, and the model itself
 _FEW = 50  # leavers: fewer than are asked for to test on
 _GAIN = "_gain"  # of a metric: what the model has more than a baseline
-_AS_PERCENT = ("decile_mape", "ece")
+_AS_PERCENT = ("bias", "coverage", "decile_mape", "ece", "ece_expected")
+_IN_SLICES = ("auc", "top_decile_lift", "log_loss", "level", "ece", "ece_expected", "normalised_gini", "decile_mape")
 
 
 def told_of_test(name: ModelName, model: TrainedModel, words: Words) -> list[str]:
@@ -78,16 +79,28 @@ def comparison(model: TrainedModel, words: Words) -> tuple[list[str], list[dict[
     return names, rows
 
 
-def by_slice(model: TrainedModel, words: Words) -> tuple[str, list[dict[str, Any]]]:
-    """Return how the model itself does in each slice, by the first metric: its name, and name, n and cell of each."""
-    figures = model.evaluation[model.evaluation["model"] == _MODEL]
-    first = str(figures["metric"].iloc[0]) if len(figures) else ""
-    sliced = figures[(figures["metric"] == first) & (figures["slice"] != _ALL)]
-    rows = [
-        {"name": shown(row.slice), "n": f"{row.n:,.0f}", "cell": _cell(row, first, words)}
-        for row in sliced.itertuples(index=False)
-    ]
-    return _metric(first, words), rows
+def by_slice(model: TrainedModel, words: Words) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return how the model itself does in each slice: names of some metrics, and of each slice name, n and cells."""
+    figures = model.evaluation[(model.evaluation["model"] == _MODEL) & (model.evaluation["slice"] != _ALL)]
+    metrics = [metric for metric in _IN_SLICES if (figures["metric"] == metric).any()]
+    rows = []
+    for part, measured in figures.groupby("slice", sort=False):
+        cells = {row.metric: row for row in measured.itertuples(index=False)}
+        rows.append(
+            {
+                "name": _slice(str(part), words),
+                "n": f"{measured['n'].iloc[0]:,.0f}",
+                "cells": [_cell(cells.get(metric), metric, words) for metric in metrics],
+            }
+        )
+    return [_metric(metric, words) for metric in metrics], rows
+
+
+def _slice(given: str, words: Words) -> str:
+    """Return what a slice, ``{dimension}={part}``, is called."""
+    dimension, mark, part = given.partition("=")
+    known = f"{words.name('slice', dimension)}: {words.name(dimension, part)}"
+    return known if mark else shown(given)
 
 
 def _cell(figure: Any, metric: str, words: Words, sign: str = "") -> dict[str, str]:

@@ -8,14 +8,12 @@ from typing import Any
 
 from churnml.asof import DAY, dates_between
 from churnml.columns import CHURNED
+from churnml.config import Gates
 from churnml.labels.outcome import churned, is_observed, observed_until
 from churnml.population import at_risk
 from churnml.snapshots.splits import out_of_time
 from churnml.tables.coverage import Finding
 from churnml.tables.histories import Histories
-
-TRAIN_CHURNERS = 200
-TEST_CHURNERS = 50
 
 _LONGER_HORIZONS = (90, 120, 180, 270, 365)
 _WARM_UP_DAYS = 30  # of history before the first as-of date
@@ -34,10 +32,9 @@ class Split:
     train: int
     test: int
 
-    @property
-    def enough(self) -> bool:
-        """Whether that is enough."""
-        return self.train >= TRAIN_CHURNERS and self.test >= TEST_CHURNERS
+    def enough(self, needed: Gates) -> bool:
+        """Tell whether that is as many as are needed."""
+        return self.train >= needed.train_churners and self.test >= needed.test_churners
 
 
 def usable_dates(histories: Histories) -> list[dt.date]:
@@ -72,7 +69,8 @@ def readiness(histories: Histories) -> tuple[bool, list[Finding]]:
     Returns
     -------
     enough : bool
-        At least 200 churners to train on and 50 to test on, test dates a whole outcome window after the train dates.
+        As many churners to train and to test on as ``gates`` asks for, test dates a whole outcome window
+        after the train dates.
     findings : list of Finding
         What is missing, and which longer horizon would do.
     """
@@ -94,15 +92,16 @@ def readiness(histories: Histories) -> tuple[bool, list[Finding]]:
         facts = {"gap": gap, "first": dates[0], "last": dates[-1], "missing": missing}
         return False, [Finding(None, None, "one_date", facts)]
     split = _split(histories)
-    if split.enough:
+    needed = histories.config.gates
+    if split.enough(needed):
         return True, []
     findings = [
-        Finding(None, None, key, {"found": found, "needed": needed, "missing": needed - found})
-        for key, found, needed in (
-            ("few_to_train", split.train, TRAIN_CHURNERS),
-            ("few_to_test", split.test, TEST_CHURNERS),
+        Finding(None, None, key, {"found": found, "needed": least, "missing": least - found})
+        for key, found, least in (
+            ("few_to_train", split.train, needed.train_churners),
+            ("few_to_test", split.test, needed.test_churners),
         )
-        if found < needed
+        if found < least
     ]
     return False, [*findings, _longer(histories)]
 
@@ -112,7 +111,7 @@ def _longer(histories: Histories) -> Finding:
     for days in (days for days in _LONGER_HORIZONS if days > now.horizon_days):
         config = histories.config.model_copy(update={"label": now.model_copy(update={"horizon_days": days})})
         split = _split(replace(histories, config=config))
-        if split.enough:
+        if split.enough(histories.config.gates):
             return Finding(None, None, "longer_horizon", {"days": days, "train": split.train, "test": split.test})
     return Finding(None, None, "no_horizon", {"days": max(now.horizon_days, _LONGER_HORIZONS[-1])})
 

@@ -79,6 +79,8 @@ class TrainingData:
         Columns that give the outcome away.
     touched : dict of Touched
         What campaigns of ours did to the labels, by label.
+    sensitive : DataFrame or None
+        For each customer and test date the columns that the configuration calls sensitive; they need not be features.
     """
 
     panel: pd.DataFrame
@@ -87,6 +89,7 @@ class TrainingData:
     value: Schedule | None
     leaks: list[str]
     touched: dict[str, Touched]
+    sensitive: pd.DataFrame | None = None
 
     @property
     def hash(self) -> str:
@@ -153,10 +156,12 @@ def gather(histories: Histories, given: Sequence[dt.date] = (), *, progress: boo
     Raises
     ------
     ChurnmlError
-        If the dates cannot be split (see `churn_schedule`), or train or test customers are all of one outcome.
+        If the dates cannot be split (see `churn_schedule`), train or test customers are all of one outcome, or
+        ``customers`` lacks a sensitive column.
     """
     churn = churn_schedule(histories, given)
     value = value_schedule(histories, churn)
+    sensitive = sensitive_columns(histories, sorted({*churn.test, *(value.test if value else [])}))
     panel = Panel(histories, churn.known, labels=True, also=SPEND)
     frame = panel.to_pandas(progress=progress)
     found = leaking_columns(frame[frame[AS_OF] == frame[AS_OF].max()], panel.features, churn.known[-1])
@@ -171,7 +176,8 @@ def gather(histories: Histories, given: Sequence[dt.date] = (), *, progress: boo
         else [],
     }
     touched = {label: _touched(frame, label, weights(histories, outcomes)) for label, outcomes in spans.items()}
-    data = TrainingData(frame, panel.features, churn, value, [finding.column or "" for finding in found], touched)
+    leaks = [finding.column or "" for finding in found]
+    data = TrainingData(frame, panel.features, churn, value, leaks, touched, sensitive)
     for role, dates in (("train", churn.train), ("test", churn.test)):
         _refuse_one_class(data.churn_rows(dates)[CHURNED], role, dates)
     for role, dates in (("train", value.train), ("test", value.test)) if value else ():
@@ -204,6 +210,45 @@ def _departures(histories: Histories, dates: Sequence[dt.date]) -> pd.DataFrame:
         parts.append(found[[CUSTOMER_ID, DURATION_DAYS, CAUSE]].assign(**{AS_OF: pd.Timestamp(day)}))
     rows: pd.DataFrame = pd.concat(parts, ignore_index=True)
     return rows.astype({AS_OF: "datetime64[us]"})
+
+
+def sensitive_columns(histories: Histories, dates: Sequence[dt.date]) -> pd.DataFrame | None:
+    """Read the columns of ``customers`` that the configuration calls sensitive, as known at some dates.
+
+    Parameters
+    ----------
+    histories : Histories
+        The operator's tables.
+    dates : sequence of datetime.date
+        As-of dates.
+
+    Returns
+    -------
+    DataFrame or None
+        Those columns by ``customer_id`` and ``as_of``; None where none is called sensitive.
+
+    Raises
+    ------
+    ChurnmlError
+        If ``customers`` lacks one of them.
+    """
+    asked = list(histories.config.sensitive)
+    if not asked:
+        return None
+    parts = []
+    for day in dates:
+        customers = at_risk(histories, day)
+        missing = [name for name in asked if name not in customers.columns]
+        if missing:
+            raise ChurnmlError(
+                f"sensitive: the table customers has no column {', '.join(missing)}",
+                "name columns of customers, or take them out of sensitive",
+                table="customers",
+                column=missing[0],
+            )
+        frame = customers.select(CUSTOMER_ID, *asked).to_pyarrow().to_pandas()
+        parts.append(frame.assign(**{AS_OF: pd.Timestamp(day)}))
+    return pd.DataFrame(pd.concat(parts).set_index([CUSTOMER_ID, AS_OF]))
 
 
 def _refuse_one_value(value: pd.Series[float], role: str, dates: Sequence[dt.date]) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
-from churnml.evaluation.judge import figure
+from churnml.config import Gates
+from churnml.evaluation.judge import ALL, MODEL, figure
 from churnml.evaluation.verdict import Gate, Verdict
-from churnml.snapshots.readiness import TEST_CHURNERS, TRAIN_CHURNERS
+from churnml.training.rivals import CHAMPION, NO_CHAMPION, Comparison
 
-LEVEL_LOW, LEVEL_HIGH = 0.9, 1.1
+_CHAMPION_GATE = "not_worse_than_champion"
+_TOLD = 3  # slices in a sentence
 
 
 @dataclass(frozen=True)
@@ -25,56 +28,109 @@ class Evidence:
         Columns that give the outcome away.
     train_churners, test_churners : int
         Panel rows with ``churned`` = 1; only asked of churn models.
+    champion : Comparison
+        Whether, and how fairly, the champion predicted the same rows.
     """
 
     out_of_time: bool
     leaks: list[str]
     train_churners: int = 0
     test_churners: int = 0
+    champion: Comparison = NO_CHAMPION
 
 
-def churn_verdict(evaluation: pd.DataFrame, evidence: Evidence) -> Verdict:
-    """Judge a churn model by its evaluation against the baselines `recency` and `logistic`."""
+def churn_verdict(evaluation: pd.DataFrame, evidence: Evidence, limits: Gates | None = None) -> Verdict:
+    """Judge a churn model by its evaluation against the baselines `recency` and `logistic`, and the champion."""
+    limits = limits or Gates()
     auc, rule = figure(evaluation, "auc"), figure(evaluation, "auc", "recency")
     gates = [
         Gate("out_of_time", evidence.out_of_time, {}),
         Gate("beats_recency", auc.value > rule.value, {"auc": auc.value, "recency_auc": rule.value}),
         _not_worse(evaluation, "logistic", "log_loss", lower_is_better=True),
-        _level(evaluation),
-        _enough(evidence),
+        _not_worse_than_champion(evaluation, evidence.champion, "log_loss", lower_is_better=True),
+        _level(evaluation, limits),
+        _calibrated(evaluation, limits),
+        _even_slices(evaluation, limits),
+        _enough(evidence, limits),
         _no_leak(evidence),
     ]
     return Verdict("churn", tuple(gates))
 
 
-def value_verdict(evaluation: pd.DataFrame, evidence: Evidence) -> Verdict:
-    """Judge a value model by its evaluation against the baseline `last_year_spend`."""
+def value_verdict(evaluation: pd.DataFrame, evidence: Evidence, limits: Gates | None = None) -> Verdict:
+    """Judge a value model by its evaluation against the baseline `last_year_spend`, and the champion."""
+    limits = limits or Gates()
     gates = [
         Gate("out_of_time", evidence.out_of_time, {}),
         _not_worse(evaluation, "last_year_spend", "normalised_gini", lower_is_better=False),
-        _level(evaluation),
+        _not_worse_than_champion(evaluation, evidence.champion, "normalised_gini", lower_is_better=False),
+        _level(evaluation, limits),
         _no_leak(evidence),
     ]
     return Verdict("value", tuple(gates))
 
 
 def _not_worse(evaluation: pd.DataFrame, baseline: str, metric: str, *, lower_is_better: bool) -> Gate:
+    passed, facts = _gain(evaluation, baseline, metric, lower_is_better=lower_is_better)
+    return Gate("not_worse_than", passed, {"baseline": baseline, **facts})
+
+
+def _not_worse_than_champion(
+    evaluation: pd.DataFrame, comparison: Comparison, metric: str, *, lower_is_better: bool
+) -> Gate:
+    told = {} if comparison.case == "compared" else {"case": comparison.case}
+    champion = {} if comparison.version is None else {"champion": comparison.version}
+    if not comparison.predicted:
+        return Gate(_CHAMPION_GATE, comparison.case != "unreachable", told | champion)
+    passed, facts = _gain(evaluation, CHAMPION, metric, lower_is_better=lower_is_better)
+    return Gate(_CHAMPION_GATE, passed, told | champion | facts)
+
+
+def none_after_all(gate: Gate) -> Gate:
+    """Return a gate that could not ask for the champion as it stands where there is none; any other as it is."""
+    asked = gate.name == _CHAMPION_GATE and gate.facts.get("case") == "unreachable"
+    return Gate(_CHAMPION_GATE, True, {"case": "none"}) if asked else gate
+
+
+def _gain(
+    evaluation: pd.DataFrame, baseline: str, metric: str, *, lower_is_better: bool
+) -> tuple[bool, dict[str, Any]]:
     gain = figure(evaluation, f"{metric}_gain", baseline)
     worse = gain.low > 0 if lower_is_better else gain.high < 0
-    facts = {"baseline": baseline, "metric": metric, "difference": gain.value, "low": gain.low, "high": gain.high}
-    return Gate("not_worse_than", not worse, facts)
+    return not worse, {"metric": metric, "difference": gain.value, "low": gain.low, "high": gain.high}
 
 
-def _level(evaluation: pd.DataFrame) -> Gate:
+def _level(evaluation: pd.DataFrame, limits: Gates) -> Gate:
     ratio = figure(evaluation, "level")
-    passed = LEVEL_LOW <= ratio.value <= LEVEL_HIGH or ratio.holds(1.0)
-    return Gate("level", passed, {"ratio": ratio.value, "low": ratio.low, "high": ratio.high})
+    passed = limits.level_low <= ratio.value <= limits.level_high or ratio.holds(1.0)
+    facts = {"ratio": ratio.value, "low": ratio.low, "high": ratio.high}
+    return Gate("level", passed, facts | {"least": limits.level_low, "most": limits.level_high})
 
 
-def _enough(evidence: Evidence) -> Gate:
+def _calibrated(evaluation: pd.DataFrame, limits: Gates) -> Gate:
+    error, expected = figure(evaluation, "ece").value, figure(evaluation, "ece_expected").value
+    facts = {"ece": error, "expected": expected, "most": limits.ece_excess}
+    return Gate("calibrated", error - expected <= limits.ece_excess, facts)
+
+
+def _even_slices(evaluation: pd.DataFrame, limits: Gates) -> Gate:
+    """Refuse where a group is served much worse than all; one that is served better is nobody's loss."""
+    whole = figure(evaluation, "auc").value
+    measured = evaluation[(evaluation["model"] == MODEL) & (evaluation["metric"] == "auc")]
+    large = measured[(measured["slice"] != ALL) & (measured["positives"] >= limits.slice_churners)].dropna(
+        subset="value"
+    )
+    low = large[large["value"] < whole - limits.slice_auc].sort_values("value")
+    worst = [f"{row.slice} ({row.value:.3f})" for row in low.head(_TOLD).itertuples()]
+    facts = {"auc": whole, "slices": len(large), "churners": limits.slice_churners, "most": limits.slice_auc}
+    return Gate("even_slices", low.empty, facts | {"worst": ", ".join(worst)})
+
+
+def _enough(evidence: Evidence, limits: Gates) -> Gate:
     train, test = evidence.train_churners, evidence.test_churners
-    facts = {"train": train, "test": test, "needed_train": TRAIN_CHURNERS, "needed_test": TEST_CHURNERS}
-    return Gate("enough_churners", train >= TRAIN_CHURNERS and test >= TEST_CHURNERS, facts)
+    needed_train, needed_test = limits.train_churners, limits.test_churners
+    facts = {"train": train, "test": test, "needed_train": needed_train, "needed_test": needed_test}
+    return Gate("enough_churners", train >= needed_train and test >= needed_test, facts)
 
 
 def _no_leak(evidence: Evidence) -> Gate:

@@ -12,17 +12,22 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from churnml.columns import AS_OF, CHURN_PROBABILITY
+from churnml.columns import AS_OF, CHURN_PROBABILITY, CUSTOMER_ID
 from churnml.config import Config
 from churnml.errors import ChurnmlError
-from churnml.evaluation.judge import OBSERVED, PREDICTED, baselines_of
+from churnml.evaluation.judge import ALL, MODEL, OBSERVED, PREDICTED, baselines_of
 from churnml.evaluation.plots import calibration, gain_and_lift, value_by_decile
+from churnml.evaluation.verdict import Verdict
 from churnml.files import atomic_folder
 from churnml.models.boosting import interruptible
 from churnml.progress import track
+from churnml.registry.champions import JUDGED
+from churnml.registry.promotion import champion
 from churnml.scoring.reasons import sayings
 from churnml.training.data import TrainingData
 from churnml.training.fit import Trained, fit_churn, fit_value
+from churnml.training.gates import none_after_all
+from churnml.training.rivals import rival_of
 
 
 @dataclass(frozen=True)
@@ -71,10 +76,11 @@ def run(config: Config, data: TrainingData, *, seed: int = 0, progress: bool = F
     now = dt.datetime.now(ZoneInfo(config.timezone))
     facts = _facts(config, data, now, seed)
     models: dict[str, Trained] = {}
+    rivals = {name: rival_of(config, name) for name in ("churn", "value")}
     with ThreadPoolExecutor(2) as pool, interruptible():  # LightGBM leaves Python alone meanwhile
-        work = {"churn": pool.submit(fit_churn, data, facts, seed=seed)}
+        work = {"churn": pool.submit(fit_churn, data, config, facts, rivals["churn"], seed=seed)}
         if data.value is not None:
-            work["value"] = pool.submit(fit_value, data, config, facts, data.value, seed=seed)
+            work["value"] = pool.submit(fit_value, data, config, facts, data.value, rivals["value"], seed=seed)
         for model in track(list(work), "training", show=progress):
             models[model] = work[model].result()
     training_id = f"{now:%Y%m%dT%H%M%S%f}-{facts['panel_hash'][:8]}"
@@ -99,6 +105,16 @@ def unregistered(config: Config) -> Path:
     if not found:
         raise ChurnmlError(f"no training waits in {folder}", "leave --resume out to train", file=str(folder))
     return found[-1]
+
+
+def compared_now(config: Config, folder: Path) -> None:
+    """Let a training pass that could not ask MLflow for the champion, where there turns out to be none."""
+    for name in (name for name in ("churn", "value") if (folder / name).is_dir()):
+        file = folder / name / "verdict.json"
+        verdict = Verdict.from_dict(json.loads(file.read_text(encoding="utf-8")))
+        gates = tuple(none_after_all(gate) for gate in verdict.gates)
+        if gates != verdict.gates and champion(config, name) is None:
+            file.write_text(json.dumps(Verdict(name, gates).to_dict(), ensure_ascii=False), encoding="utf-8")
 
 
 def registered(folder: Path) -> None:
@@ -140,8 +156,12 @@ def _write(folder: Path, trained: Trained, training_id: str) -> None:
     (folder / "model").mkdir(parents=True)
     (folder / "plots").mkdir()
     trained.bundle.save(folder / "model")
+    if trained.judged is not None:
+        (folder / "model" / JUDGED).mkdir()
+        trained.judged.save(folder / "model" / JUDGED)
     facts = trained.bundle.facts
-    own = trained.evaluation[trained.evaluation["model"] == "model"]
+    evaluation = trained.evaluation
+    own = evaluation[(evaluation["model"] == MODEL) & (evaluation["slice"] == ALL)].dropna(subset="value")
     handed = {
         "parameters": _parameters(trained),
         "metrics": dict(zip(own["metric"], own["value"], strict=True)),
@@ -158,6 +178,7 @@ def _write(folder: Path, trained: Trained, training_id: str) -> None:
     (folder / "facts.json").write_text(json.dumps(handed, ensure_ascii=False), encoding="utf-8")
     (folder / "verdict.json").write_text(json.dumps(trained.verdict.to_dict(), ensure_ascii=False), encoding="utf-8")
     trained.evaluation.to_csv(folder / "evaluation.csv", index=False)
+    trained.tested.drop(columns=CUSTOMER_ID).to_parquet(folder / "tested.parquet", index=False)
     for name, figure in _plots(trained).items():
         figure.savefig(folder / "plots" / f"{name}.png", dpi=120)
 
