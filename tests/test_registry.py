@@ -842,7 +842,9 @@ def test_a_copied_store_leaves_the_artefacts_of_the_first_alone(config, tmp_path
 def test_a_verdict_that_leaves_a_gate_out_is_none(config, tmp_path):
     folder = trained(tmp_path / "t", "t")
     (folder / "churn" / "verdict.json").write_text(json.dumps(Verdict("churn", (GOOD,)).to_dict()))
-    with pytest.raises(ChurnmlError, match=r"verdict\.json lacks the gates out_of_time, not_worse_than, level"):
+    with pytest.raises(
+        ChurnmlError, match=r"lacks the gates out_of_time, not_worse_than, not_worse_than_champion, level"
+    ):
         record(config, folder)
 
 
