@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from churnml import ChurnClassifier, ValueRegressor
 from churnml.errors import ChurnmlError
-from churnml.models.boosting import LADDERS
+from churnml.models.boosting import CANDIDATES
 from churnml.models.columns_of import MANY_LEVELS, ModelColumns
 from churnml.models.constructed import Construction, constructions, with_constructed
 
-BEST = [str(one) for one in LADDERS["best"]]
+BEST = [str(one) for one in CANDIDATES["best"]]
 
 
 def customers(rows=3_000, seed=0, rate=-1.5):

@@ -3,42 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 Array = npt.NDArray[np.float64]
 Metric = Callable[[Array, Array, Array], float]  # of observed, predicted and weights, each of shape (n,)
 
 BINS = 10
-_LEAST = float(np.finfo(np.float64).eps)  # a probability of 0 that came true costs 36, not infinity
-
-
-def auc(observed: Array, predicted: Array, weight: Array) -> float:
-    """Return the chance that of a leaver and a stayer the leaver has the higher prediction; a tie counts half."""
-    left, stayed = _by_prediction(observed, predicted, weight)
-    pairs = float(np.sum(left) * np.sum(stayed))
-    won = float(np.sum(left * (np.cumsum(stayed) - stayed / 2)))
-    return won / pairs if pairs else float("nan")
-
-
-def average_precision(observed: Array, predicted: Array, weight: Array) -> float:
-    """Return the area under precision over recall, as steps: precision where each leaver is found, on average."""
-    left, stayed = _by_prediction(observed, -predicted, weight)
-    found = np.cumsum(left)
-    total = float(found[-1])
-    return float(np.sum(left * found / (found + np.cumsum(stayed)))) / total if total else float("nan")
-
-
-def log_loss(observed: Array, predicted: Array, weight: Array) -> float:
-    """Return the mean negative logarithm of the probability that was given to what happened."""
-    given = np.clip(np.where(observed > 0, predicted, 1 - predicted), _LEAST, 1 - _LEAST)
-    return float(np.average(-np.log(given), weights=weight))
-
-
-def brier(observed: Array, predicted: Array, weight: Array) -> float:
-    """Return the mean squared error of probabilities (Brier, 1950)."""
-    return float(np.average((predicted - observed) ** 2, weights=weight))
 
 
 def top_decile_lift(observed: Array, predicted: Array, weight: Array) -> float:
@@ -113,12 +87,16 @@ def decile_mape(observed: Array, predicted: Array, weight: Array) -> float:
     return float(np.sum(np.abs(gap)) / np.sum(mass)) / mean if mean else float("nan")
 
 
+def _weighted(metric: Callable[..., Any], **more: Any) -> Metric:
+    return lambda observed, predicted, weight: float(metric(observed, predicted, sample_weight=weight, **more))
+
+
 CHURN_METRICS: dict[str, Metric] = {
-    "auc": auc,
-    "pr_auc": average_precision,
+    "auc": _weighted(roc_auc_score),
+    "pr_auc": _weighted(average_precision_score),
     "top_decile_lift": top_decile_lift,
-    "log_loss": log_loss,
-    "brier": brier,
+    "log_loss": _weighted(log_loss, labels=[0, 1]),
+    "brier": _weighted(brier_score_loss, pos_label=1),
     "ece": calibration_error,
     "level": level,
 }
@@ -136,13 +114,6 @@ def _evenly(observed: Array, predicted: Array, weight: Array) -> Array:
     place = places(predicted)
     mass = np.maximum(np.bincount(place, weight), 1e-300)
     return np.asarray((np.bincount(place, observed * weight) / mass)[place])
-
-
-def _by_prediction(observed: Array, predicted: Array, weight: Array) -> tuple[Array, Array]:
-    """Sum up who left and who stayed among the rows of each prediction, ascending."""
-    place = places(predicted)
-    left, stayed = (np.bincount(place, part * weight) for part in (observed, 1 - observed))
-    return np.asarray(left), np.asarray(stayed)
 
 
 def places(values: Array) -> npt.NDArray[np.intp]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import lightgbm as lgb
 import numpy as np
@@ -20,13 +20,11 @@ from churnml.models.folds import Folds
 
 Array = npt.NDArray[np.float64]
 
-MANY_ROWS = 50_000  # above which candidates are compared on one fold, and trees learn in longer steps
 MAX_ROUNDS = 1000
 _PATIENCE = 50
 _MORE = 1.1  # the last fit sees more rows than the folds did
 _WORTH = 1e-3  # a candidate must lower the loss by so much of it to be preferred to an earlier one
 _PARAMETERS: dict[str, Any] = {
-    "learning_rate": 0.05,
     "feature_fraction": 0.5,
     "bagging_fraction": 0.75,
     "bagging_freq": 1,
@@ -90,7 +88,7 @@ class Candidate:
 
 
 Effort = Literal["best", "fast"]
-LADDERS: dict[Effort, tuple[Candidate, ...]] = {
+CANDIDATES: dict[Effort, tuple[Candidate, ...]] = {
     "fast": (Candidate(4), Candidate(15)),
     "best": tuple(
         Candidate(leaves, linear, columns)
@@ -98,11 +96,33 @@ LADDERS: dict[Effort, tuple[Candidate, ...]] = {
         for leaves, linear in ((4, False), (4, True), (8, True), (15, False), (31, False))
     ),
 }
+_FEW_ROWS, _MANY_ROWS = 10_000, 50_000
 
 
-def compared_on(effort: Effort, rows: int) -> int | None:
-    """Return on how many folds candidates are compared: one where time or rows are many, else all."""
-    return 1 if effort == "fast" or rows > MANY_ROWS else None
+@dataclass(frozen=True)
+class Ladder:
+    """What is tried, and how long it takes.
+
+    Attributes
+    ----------
+    candidates : tuple of Candidate
+        The simplest first.
+    compared_on : int or None
+        On how many folds candidates are compared; null for all.
+    step : float
+        The learning rate: longer steps take fewer trees.
+    """
+
+    candidates: tuple[Candidate, ...]
+    compared_on: int | None
+    step: float
+
+    @classmethod
+    def of(cls, rows: int, effort: Effort = "best") -> Self:
+        """Choose by the number of rows: of few the largest trees learn nothing more, of many everything takes long."""
+        quick = effort == "fast" or rows > _MANY_ROWS
+        tried = [one for one in CANDIDATES[effort] if rows > _FEW_ROWS or one.leaves < 31]
+        return cls(tuple(tried), *((1, 0.1) if quick else (None, 0.05)))
 
 
 @dataclass(frozen=True)
@@ -121,6 +141,8 @@ class Problem:
         LightGBM's objective, its metric and their parameters.
     seed : int
         Of all that is drawn.
+    step : float
+        The learning rate.
     """
 
     matrices: Mapping[str, Array]
@@ -129,12 +151,11 @@ class Problem:
     categorical: list[int]
     objective: dict[str, Any]
     seed: int
+    step: float = 0.1
 
     def parameters(self, candidate: Candidate) -> dict[str, Any]:
         """Return LightGBM's parameters for a candidate."""
-        own: dict[str, Any] = {"num_leaves": candidate.leaves, "seed": self.seed}
-        if len(self.target) > MANY_ROWS:
-            own["learning_rate"] = 2 * _PARAMETERS["learning_rate"]
+        own = {"num_leaves": candidate.leaves, "seed": self.seed, "learning_rate": self.step}
         return {**_PARAMETERS, **self.objective, **own, **(_LINEAR if candidate.linear else {})}
 
     def dataset(self, candidate: Candidate) -> lgb.Dataset:

@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from churnml.errors import DataError
-from churnml.models.boosting import LADDERS, Effort, Problem, climb, compared_on, load_booster, predicted, save_booster
+from churnml.models.boosting import CANDIDATES, Effort, Ladder, Problem, climb, load_booster, predicted, save_booster
 from churnml.models.calibration import EDGE, Calibrator, choose_calibrator
 from churnml.models.columns_of import ModelColumns
 from churnml.models.contributions import centres_of, contributions
@@ -109,22 +109,23 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         target = outcome.astype(np.float64)
         weight = _check_sample_weight(sample_weight, frame, ensure_non_negative=True)
-        ladder = [one for one in LADDERS[self.effort] if self.capacity in (None, str(one))]
-        if not ladder:
-            names = ", ".join(map(str, LADDERS[self.effort]))
+        ladder = Ladder.of(len(frame), self.effort)
+        tried = list(ladder.candidates)
+        if self.capacity is not None:
+            tried = [one for one in CANDIDATES[self.effort] if self.capacity == str(one)]
+        if not tried:
+            names = ", ".join(map(str, CANDIDATES[self.effort]))
             raise DataError(f"there is no capacity {self.capacity}", f"take one of: {names}")
-        construct = any(one.columns == "constructed" for one in ladder)
+        construct = any(one.columns == "constructed" for one in tried)
         self.columns_, matrix = ModelColumns.learned(frame, target, groups, construct=construct, seed=seed)
         given = matrix[:, : len(self.columns_.kinds)]
         if not self.columns_.made:
-            ladder = [one for one in ladder if one.columns == "given"] or [
-                replace(one, columns="given") for one in ladder
-            ]
+            tried = list(dict.fromkeys(replace(one, columns="given") for one in tried))
         folds = inner_folds(target, groups, as_of, label_days=self.label_days, seed=seed)
         objective = {"objective": "binary", "metric": "binary_logloss"}
         matrices = {"given": given, "constructed": matrix}
-        problem = Problem(matrices, target, weight, self.columns_.categorical, objective, seed)
-        climbed = climb(problem, folds, ladder, compared_on=compared_on(self.effort, len(frame)))
+        problem = Problem(matrices, target, weight, self.columns_.categorical, objective, seed, ladder.step)
+        climbed = climb(problem, folds, tried, compared_on=ladder.compared_on)
         if climbed.chosen.columns == "given":
             self.columns_ = replace(self.columns_, made=())
         judged = climbed.fold >= 0

@@ -26,7 +26,7 @@ Array = npt.NDArray[np.float64]
 STAYING = "staying"
 MONTH_DAYS = 365.25 / 12
 
-_LADDER = (Candidate(4), Candidate(15))
+_CANDIDATES = (Candidate(4), Candidate(15))
 _ENOUGH = 30  # leavers, to learn from what sets those of a cause apart
 _MOST_APART = 7  # causes, each of which asks for trees of its own
 _PASSES = 20  # until the levels of all causes are right together
@@ -173,11 +173,10 @@ class HazardModel(TableEstimator):
         folds = inner_folds(target, customers, seed=seed)
         if dates is not None:
             folds = self._forward(folds, watched, dates)
-        parameters = {"objective": "multiclass", "metric": "multi_logloss", "num_class": len(classes) + 1}
-        objective = {**parameters, "learning_rate": 0.1}
+        objective = {"objective": "multiclass", "metric": "multi_logloss", "num_class": len(classes) + 1}
         matrices = {"given": np.column_stack([matrix, watched.number])}
         problem = Problem(matrices, target, watched.weight, self.columns_.categorical, objective, seed)
-        climbed = climb(problem, folds, _LADDER, compared_on=1)
+        climbed = climb(problem, folds, _CANDIDATES, compared_on=1)
         judged = climbed.fold >= 0
         self.booster_ = climbed.booster
         shifts = _level_shifts(climbed.unseen[judged], watched.outcome[judged], watched.weight[judged])

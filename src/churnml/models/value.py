@@ -14,7 +14,7 @@ from sklearn.utils import assert_all_finite, check_consistent_length, check_rand
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from churnml.errors import DataError
-from churnml.models.boosting import Candidate, Problem, climb, compared_on, load_booster, predicted, save_booster
+from churnml.models.boosting import Candidate, Ladder, Problem, climb, load_booster, predicted, save_booster
 from churnml.models.calibration import MOST_SHIFT
 from churnml.models.columns_of import ModelColumns
 from churnml.models.estimator import TableEstimator
@@ -24,8 +24,7 @@ from churnml.models.intervals import Intervals
 Array = npt.NDArray[np.float64]
 
 _TWEEDIE = {"objective": "tweedie", "metric": "tweedie", "tweedie_variance_power": 1.5}
-_FAST = {"learning_rate": 0.1}  # where rows are many, smaller steps gain nothing for twice the time
-_LADDER = (Candidate(4), Candidate(8), Candidate(15))  # no lines in leaves: with a log link they run away
+_CANDIDATES = (Candidate(4), Candidate(8), Candidate(15))  # no lines in leaves: with a log link they run away
 _ENOUGH = 50  # rows other than zero, to learn from
 
 
@@ -103,11 +102,10 @@ class ValueRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
             self.levels_[part] = mean
             return np.full(len(amounts), mean)
         # money in any currency is learned in units of its mean
-        compared = compared_on("best", len(amounts))
-        objective = _TWEEDIE if compared is None else {**_TWEEDIE, **_FAST}
-        problem = Problem({"given": matrix}, amounts / mean, weight, self.columns_.categorical, objective, seed)
-        ladder = _LADDER if compared is None else _LADDER[::2]
-        climbed = climb(problem, folds, ladder, compared_on=compared)
+        ladder, codes = Ladder.of(len(amounts)), self.columns_.categorical
+        problem = Problem({"given": matrix}, amounts / mean, weight, codes, _TWEEDIE, seed, ladder.step)
+        tried = _CANDIDATES if ladder.compared_on is None else _CANDIDATES[::2]
+        climbed = climb(problem, folds, tried, compared_on=ladder.compared_on)
         # a Tweedie loss that stops early forecasts less than the total it has seen
         level = mean / float(np.average(predicted(climbed.booster, matrix), weights=weight))
         drift = 1.0
