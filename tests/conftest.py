@@ -15,6 +15,31 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
+ABOUT_MODELS = {
+    "test_churn_classifier",
+    "test_hazard",
+    "test_value",
+    "test_real_value",
+    "test_evaluation",
+    "test_estimators",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _modest_models(request):
+    """Let models be small, and intervals coarse, where a test is not about them: trainings take most of the time."""
+    from churnml.models.boosting import Candidate
+
+    with pytest.MonkeyPatch.context() as patched:
+        if request.module.__name__ not in ABOUT_MODELS:
+            patched.setattr("churnml.models.boosting.MAX_ROUNDS", 120)
+            patched.setattr("churnml.models.hazard._CANDIDATES", (Candidate(4),))
+            patched.setattr("churnml.models.value._CANDIDATES", (Candidate(15),))
+            patched.setattr("churnml.evaluation.judge.DRAWS", 80)
+            patched.setattr("churnml.evaluation.judge.SLICE_DRAWS", 10)
+        yield
+
+
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory):
     """A small simulated operator: 3,000 customers, 18 months. Its configuration, with a state folder of its own."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from churnml.errors import ChurnmlError, ChurnmlWarning
     from churnml.models.churn import ChurnClassifier
     from churnml.models.hazard import HazardModel
+    from churnml.models.lifetime import lifetime_value
+    from churnml.models.purchases import BetaGeometric
     from churnml.models.value import ValueRegressor
 
 _ROOMS = {
@@ -45,11 +47,14 @@ _ROOMS = {
     "errors": ("ChurnmlError", "ChurnmlWarning"),
     "models.churn": ("ChurnClassifier",),
     "models.hazard": ("HazardModel",),
+    "models.lifetime": ("lifetime_value",),
+    "models.purchases": ("BetaGeometric",),
     "models.value": ("ValueRegressor",),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
+    "BetaGeometric",
     "ChurnClassifier",
     "ChurnmlError",
     "ChurnmlWarning",
@@ -65,6 +70,7 @@ __all__ = [
     "explain",
     "features",
     "init",
+    "lifetime_value",
     "load_config",
     "promote",
     "rollback",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -39,6 +40,8 @@ class ValueRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
+    capacity : mapping of str, optional
+        What to take in place of a search for ``gain`` and ``loss``, as ``search_`` calls it.
     label_days : int
         Days from a row's ``as_of`` until its value is known.
     random_state : int, RandomState or None
@@ -55,7 +58,10 @@ class ValueRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
         in time, before it is cut; 1 without dates.
     """
 
-    def __init__(self, *, label_days: int = 0, random_state: Any = None) -> None:
+    def __init__(
+        self, *, capacity: Mapping[str, str] | None = None, label_days: int = 0, random_state: Any = None
+    ) -> None:
+        self.capacity = capacity
         self.label_days = label_days
         self.random_state = random_state
 
@@ -103,8 +109,10 @@ class ValueRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
             return np.full(len(amounts), mean)
         # money in any currency is learned in units of its mean
         ladder, codes = Ladder.of(len(amounts)), self.columns_.categorical
-        problem = Problem({"given": matrix}, amounts / mean, weight, codes, _TWEEDIE, seed, ladder.step)
-        tried = _CANDIDATES if ladder.compared_on is None else _CANDIDATES[::2]
+        problem = Problem({"given": matrix}, amounts / mean, weight, codes, _TWEEDIE, seed)
+        tried = list(_CANDIDATES if ladder.compared_on is None else _CANDIDATES[::2])
+        if self.capacity is not None and part in self.capacity:
+            tried = [one for one in _CANDIDATES if str(one) == self.capacity[part]] or tried
         climbed = climb(problem, folds, tried, compared_on=ladder.compared_on)
         # a Tweedie loss that stops early forecasts less than the total it has seen
         level = mean / float(np.average(predicted(climbed.booster, matrix), weights=weight))

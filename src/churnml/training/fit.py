@@ -196,8 +196,8 @@ def fit_value(
     """
     comparison, champion = _stands(rival, data, schedule)
 
-    def fitted(rows: pd.DataFrame) -> ValueRegressor:
-        model = ValueRegressor(label_days=schedule.outcome_days, random_state=seed)
+    def fitted(rows: pd.DataFrame, capacity: dict[str, str] | None = None) -> ValueRegressor:
+        model = ValueRegressor(capacity=capacity, label_days=schedule.outcome_days, random_state=seed)
         return model.fit(
             data.read(rows), rows[VALUE], sample_weight=rows[WEIGHT], groups=rows[CUSTOMER_ID], as_of=rows[AS_OF]
         )
@@ -224,9 +224,10 @@ def fit_value(
     evidence = Evidence(schedule.tests_later, data.leaks, champion=_compared(comparison, rows))
     verdict = value_verdict(evaluation, evidence, config.gates)
     known = data.value_rows(schedule.known)
+    capacity = {part: found["capacity"] for part, found in model.search_.items()}
     models: dict[str, Estimator] = {
-        EXPECTED_VALUE: fitted(known),
-        VALUE_IF_STAYS: fitted(known[known[CHURNED].eq(0).fillna(False)]),
+        EXPECTED_VALUE: fitted(known, capacity),
+        VALUE_IF_STAYS: fitted(known[known[CHURNED].eq(0).fillna(False)], capacity),
     }
     bundle = Bundle(models, {**facts, "as_of": _texts(schedule.known), "touched": data.touched[VALUE].to_dict()})
     judged = _judged(EXPECTED_VALUE, model, facts, schedule)
