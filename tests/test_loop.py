@@ -208,7 +208,7 @@ def test_explain_tells_what_drives_departures_by_group(operator, scores):
     assert {theme["code"]: theme["first"] for theme in everyone["themes"] if theme["first"]} == pytest.approx(
         (first.value_counts() / len(scores)).to_dict()
     )
-    assert {group["by"] for group in groups} == {"segment", "tier"}
+    assert {group["by"] for group in groups} == {"segment", "tier", "cause"}
     for group in groups:
         shares = sum(theme["first"] for theme in group["themes"])
         assert 0 < shares <= 1 + 1e-9
