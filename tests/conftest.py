@@ -10,9 +10,13 @@ sys.path.insert(0, str(Path(__file__).parent))  # the oracle and what draws hist
 REPOSITORY = Path(__file__).parent.parent
 
 
+# Files that take long, the longest first: a worker takes a file as a whole, so that what it makes is made once.
+LONG = ["test_loop", "test_against_oracle", "test_spark", "test_notebooks", "test_online", "test_real_models"]
+
+
 def pytest_collection_modifyitems(items):
-    """Begin with the groups that one process has to run alone, so that the others have something beside them."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    """Begin with the files that take long, so that no worker ends with one."""
+    items.sort(key=lambda item: LONG.index(item.module.__name__) if item.module.__name__ in LONG else len(LONG))
 
 
 ABOUT_MODELS = {

@@ -30,8 +30,6 @@ from churnml.training.gates import Evidence, churn_verdict, value_verdict
 from churnml.training.rivals import CHAMPION, Comparison, predicted_by, rival_of
 from churnml.training.run import _write
 
-pytestmark = pytest.mark.xdist_group("loop")  # one worker trains for all
-
 AS_OF = "2024-07-01"
 
 

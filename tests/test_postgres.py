@@ -20,8 +20,6 @@ from churnml.snapshots.panel import Panel
 from churnml.tables import postgres as reader
 from churnml.tables.histories import open_histories
 
-pytestmark = pytest.mark.xdist_group("postgres")
-
 KINDS = {
     "BIGINT": "bigint",
     "INTEGER": "integer",

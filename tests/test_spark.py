@@ -45,7 +45,6 @@ from churnml.feature_extraction.on_spark import OnSpark
 from churnml.tables.spark import open_on_spark
 
 pytestmark = [
-    pytest.mark.xdist_group("spark"),  # one session for all
     pytest.mark.filterwarnings("ignore:.*[Pp]yspark.*", "ignore:.*is_categorical_dtype.*", "ignore::ResourceWarning"),
 ]
 AS_OF = dt.date(2023, 10, 1)
