@@ -38,12 +38,6 @@ def test_figures_are_those_of_scikit_learn(digits):
     assert {name: CHURN_METRICS[name](left, risk, weight) for name in expected} == pytest.approx(expected, abs=1e-12)
 
 
-def test_one_outcome_only_has_no_order():
-    some = np.array([0.1, 0.2])
-    assert np.isnan(metrics.auc(np.zeros(2), some, np.ones(2)))
-    assert np.isnan(metrics.average_precision(np.zeros(2), some, np.ones(2)))
-
-
 def test_the_expected_maximum_profit_is_the_best_cut_for_each_gamma_on_average():
     left, risk, weight, worth = drawn(n=800, digits=2)
     gamma = beta.ppf((np.arange(20_000) + 0.5) / 20_000, 6, 14)

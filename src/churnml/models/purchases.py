@@ -27,7 +27,7 @@ class BetaGeometric:
     each purchase they leave for good with a chance of their own, beta distributed with ``a`` and ``b``. So a group of
     customers buys less and less, as those who last are not known but their share is.
 
-    Attributes
+    Parameters
     ----------
     r, alpha, a, b : float
         ``alpha`` in days.
