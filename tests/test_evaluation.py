@@ -6,7 +6,6 @@ import pytest
 from scipy.stats import beta
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from churnml.evaluation import metrics
 from churnml.evaluation.judge import SLICE_DRAWS, judge
 from churnml.evaluation.metrics import CHURN_METRICS, VALUE_METRICS, expected_calibration_error
 from churnml.evaluation.profit import Retention, expected_maximum_profit, profit_at_bayes_cut
