@@ -14,7 +14,7 @@ from churnml.campaigns import schema
 from churnml.campaigns.assignments import draw_up, means, summary_of
 from churnml.campaigns.eligibility import exclusions
 from churnml.campaigns.store import CampaignRecord, keep, require_new_name
-from churnml.columns import AS_OF, CAUSE_PROBABILITIES, CHURN_PROBABILITY, CUSTOMER_ID, VALUE_IF_STAYS
+from churnml.columns import AS_OF, CHURN_PROBABILITY, CUSTOMER_ID, VALUE_IF_STAYS
 from churnml.config import Campaign, Config
 from churnml.errors import ChurnmlError, ChurnmlWarning
 from churnml.scoring.score import SCHEMA as SCORES
@@ -134,7 +134,7 @@ def planned(config: Config, name: str, *, budget: float | None = None, seed: int
 def _check(scores: pd.DataFrame, as_of: dt.date) -> None:
     """Raise if scores are not what a campaign can be drawn up from."""
     remedy = f"take those that churnml score wrote for {as_of}"
-    missing = [column for column in SCORES.names if column not in scores and column != CAUSE_PROBABILITIES]
+    missing = [column for column in SCORES.names if column not in scores]
     if missing:
         raise ChurnmlError(f"the scores have no column {', '.join(missing)}", remedy, column=missing)
     twice = int(scores[CUSTOMER_ID].duplicated().sum())
