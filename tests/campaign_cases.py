@@ -62,6 +62,7 @@ def scores_of(customers, as_of=T):
                 "value_tier": row["value_tier"],
                 "risk_band": row["risk_band"],
                 "reasons": [reason, reason] if scored else [],
+                "cause_probabilities": None,
                 "churn_model_version": "3",
                 "value_model_version": "4",
             }
