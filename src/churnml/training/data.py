@@ -7,20 +7,18 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from churnml.columns import AS_OF, CHURNED, PANEL_KEYS, VALUE
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction.declare import Feature
-from churnml.models.columns_of import steady
 from churnml.snapshots.audit import moving_features
 from churnml.snapshots.leaks import leaking_columns
 from churnml.snapshots.panel import Panel
 from churnml.tables.histories import Histories
 from churnml.tiering.spend import SPEND, YEAR
 from churnml.training.dates import Schedule, churn_schedule, value_schedule
-
-_UNHASHED_BITS = 30
 
 
 @dataclass(frozen=True)
@@ -49,11 +47,20 @@ class TrainingData:
 
     @property
     def hash(self) -> str:
-        """The SHA-256 of the panel's rows, floats to seven digits (see `steady`), as hexadecimal text."""
-        floats = self.panel.select_dtypes("float64")
-        rounded = {str(name): steady(column.to_numpy(copy=True), _UNHASHED_BITS) for name, column in floats.items()}
-        rows = pd.util.hash_pandas_object(self.panel.assign(**rounded), index=False).to_numpy()
-        return hashlib.sha256(rows.tobytes()).hexdigest()
+        """What tells this panel from another, as hexadecimal text (SHA-256).
+
+        Of floats a random projection of each column counts, to seven digits: their last bits differ from run to run,
+        and no rounding of single values is the same on both sides of its edges.
+        """
+        floats = self.panel.select_dtypes("float64").fillna(0.0)
+        nulls = self.panel[floats.columns].isna()
+        exact = pd.concat([self.panel.drop(columns=floats.columns), nulls.add_suffix("__null")], axis=1)
+        digest = hashlib.sha256(pd.util.hash_pandas_object(exact, index=False).to_numpy().tobytes())
+        draws = np.random.default_rng(0).random(len(floats))
+        for name, column in floats.items():
+            whole = float(column.abs().sum())
+            digest.update(f"{name} {whole:.7g} {round(draws @ column / whole * 1e7) if whole else 0}".encode())
+        return digest.hexdigest()
 
     def churn_rows(self, dates: Sequence[dt.date]) -> pd.DataFrame:
         """Return keys, spend and labels of the rows of some dates whose customers are known to have left or stayed."""
