@@ -55,22 +55,22 @@ def leaking_columns(panel: pd.DataFrame, features: list[Feature], as_of: dt.date
     outcome = known[CHURNED].to_numpy(dtype=int)
     if min(outcome.sum(), len(outcome) - outcome.sum()) < ENOUGH_OF_EACH:
         return []
-    odds = _odds(int(outcome.sum()), len(outcome))
+    sure = TIMES_THE_ODDS * _odds(int(outcome.sum()), len(outcome))
     findings = []
     for feature in features:
         column = known[feature.name]
         by_null = float(roc_auc_score(outcome, column.isna()))
         by_null = max(by_null, 1 - by_null)
-        by_value, picked = _by_value(column, outcome)
-        left = int(outcome[picked].sum())
+        by_value, suspects = _by_value(column, outcome, sure)
+        picked, left = int(suspects.sum()), int(outcome[suspects].sum())
         limit = ATTRIBUTE_NEARLY_DECIDES if feature.source == "customers" else NEARLY_DECIDES
         facts: dict[str, Any] = {"as_of": as_of}
         if by_null >= limit:
             key, facts = "decides_by_null", {"auc": by_null, **facts}
         elif by_value >= limit:
             key, facts = "decides_by_value", {"auc": by_value, **facts}
-        elif picked.sum() >= FEW_BUT_SURE and _odds(left, int(picked.sum())) >= TIMES_THE_ODDS * odds:
-            key, facts = "decides_for_some", {"left": left, "picked": int(picked.sum()), **facts}
+        elif picked >= FEW_BUT_SURE and _odds(left, picked) >= sure:
+            key, facts = "decides_for_some", {"left": left, "picked": picked, **facts}
         else:
             continue
         findings.append(Finding(feature.source, feature.column or feature.name, key, facts))
@@ -82,8 +82,8 @@ def _odds(left: int, of: int) -> float:
     return (left + 0.5) / (of - left + 0.5)
 
 
-def _by_value(column: pd.Series[Any], outcome: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
-    """Return the mean AUC of the folds, each by a model of the others, and whom they find to be 100 times at risk."""
+def _by_value(column: pd.Series[Any], outcome: np.ndarray[Any, Any], sure: float) -> tuple[float, np.ndarray[Any, Any]]:
+    """Return the mean AUC of the folds, each by a model of the others, and whose odds they find to reach a bound."""
     if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
         moments = pd.api.types.is_datetime64_any_dtype(column)
         numbers = (column - pd.Timestamp(0)).dt.total_seconds() if moments else column.astype("float64")
@@ -99,5 +99,4 @@ def _by_value(column: pd.Series[Any], outcome: np.ndarray[Any, Any]) -> tuple[fl
         predict = model.predict if isinstance(model, DecisionTreeRegressor) else model.transform
         predicted[test] = np.ravel(predict(values[test]))
         aucs.append(roc_auc_score(outcome[test], predicted[test]))
-    sure = TIMES_THE_ODDS * _odds(int(outcome.sum()), len(outcome))
     return float(np.mean(aucs)), predicted >= sure / (1 + sure)
