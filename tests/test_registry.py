@@ -37,6 +37,12 @@ FRAME = pd.DataFrame(
     }
 )
 COLUMNS = {"days": "int64", "usage": "float64", "plan": "string", "paid": "boolean", "seen": "timestamp"}
+DATA = {
+    "name": "demo panel",
+    "digest": "abc" * 20,
+    "tables": {"usage": {"rows": 900, "first": "2023-01-01", "last": "2024-06-30"}},
+    "uses": {"training": {"dates": ["2024-01-01"]}, "evaluation": {"dates": ["2024-03-01"], "rows": 300}},
+}
 
 
 class Bundle:
@@ -114,6 +120,8 @@ def trained(folder, training_id="first", *, gates=(GOOD,), models=("churn",), we
             "tags": {"training_id": training_id, "panel_hash": "abc", "config_hash": "cafe"},
             "columns": COLUMNS,
             "outputs": {"churn_probability": "float64"},
+            "data": DATA,
+            "example": {"days": 2, "usage": None, "plan": "unknown", "paid": False, "seen": "2024-01-01"},
         }
         (place / "facts.json").write_text(json.dumps(facts))
         (place / "verdict.json").write_text(json.dumps(judged(model, *gates).to_dict()))
@@ -164,6 +172,13 @@ def test_a_run_has_all_that_was_handed_over_and_a_version_its_verdict_from_the_s
     assert {metric.key for metric in model.metrics} == {"auc", "lift_10"}
     assert model.status == "READY"
     assert artefacts == {"facts.json", "verdict.json", "evaluation.csv", "plots"}
+    lineage = {use.tags[0].value: use.dataset for use in run.inputs.dataset_inputs}
+    assert [json.loads(lineage[use].profile) for use in DATA["uses"]] == list(DATA["uses"].values())
+    for used in lineage.values():
+        assert used.name.startswith("demo panel, ")
+        assert DATA["digest"].startswith(used.digest)
+        assert json.loads(used.source)["tags"]["tables"] == DATA["tables"]
+        assert [column["name"] for column in json.loads(used.schema)["mlflow_colspec"]] == list(COLUMNS)
     for tags in (run.data.tags, version.tags):
         assert Verdict.from_dict(json.loads(tags["verdict"])) == judged("churn", GOOD)
         assert tags["passed"] == "yes"
@@ -190,6 +205,10 @@ def test_mlflow_itself_loads_a_model_without_pickle_and_predicts_as_the_bundle_d
     expected = champions.load(config, "churn").bundle.predict(FRAME)
     pd.testing.assert_frame_equal(model.predict(FRAME), expected)
     pd.testing.assert_frame_equal(model.predict(FRAME, params={"any": 1}), expected)
+    example = model.input_example
+    assert example[["days", "plan", "paid"]].to_dict("records") == [{"days": 2, "plan": "unknown", "paid": False}]
+    assert example["usage"].isna().all()
+    assert model.predict(example)["churn_probability"].tolist() == [2 * 0.1]
     with pytest.raises(Exception, match=r"missing inputs \['days'\]"):
         model.predict(FRAME.drop(columns="days"))
     required = {column.name: column.required for column in model.metadata.signature.inputs}

@@ -34,6 +34,10 @@ class Handed:
         Where it comes from, among them ``training_id``.
     columns, outputs : dict of str to str
         Columns that it takes and gives, and their dtypes.
+    data : dict of str to object
+        What it was trained and tested on: ``name``, ``digest``, ``tables``, and counts for each use.
+    example : dict of str to object
+        A row that it takes, of nobody.
     """
 
     model: str
@@ -44,6 +48,8 @@ class Handed:
     tags: dict[str, str]
     columns: dict[str, Dtype]
     outputs: dict[str, Dtype]
+    data: dict[str, Any]
+    example: dict[str, Any]
 
     @property
     def training_id(self) -> str:
@@ -86,7 +92,10 @@ def read_handed(folder: Path) -> Handed:
     columns, outputs = (_part(facts, name, folder) for name in ("columns", "outputs"))
     if not outputs or not {*columns.values(), *outputs.values()} <= set(get_args(Dtype)):
         raise _damaged(folder / "facts.json", f"has columns of other types than {', '.join(get_args(Dtype))}")
-    return Handed(folder.name, folder, verdict, _part(facts, "parameters", folder), metrics, tags, columns, outputs)
+    parameters, data, example = (_part(facts, name, folder) for name in ("parameters", "data", "example"))
+    if not {"name", "digest", "tables", "uses"} <= data.keys() or not set(example) <= set(columns):
+        raise _damaged(folder / "facts.json", "does not tell its data, or has an example of other columns")
+    return Handed(folder.name, folder, verdict, parameters, metrics, tags, columns, outputs, data, example)
 
 
 def _json(path: Path) -> Any:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+import pandas as pd
+
 from churnml.config import Config
 from churnml.errors import ChurnmlError
 from churnml.files import scratch_folder
@@ -23,12 +25,14 @@ from churnml.registry.names import MODELS, VERDICT_TAG, registered, registered_n
 from churnml.registry.store import Store, experiment_id, opened
 
 if TYPE_CHECKING:
-    from mlflow.entities import LoggedModel, Run
+    from mlflow.entities import DatasetInput, LoggedModel, Run
     from mlflow.models.signature import ModelSignature
 
 _PAGES = ("report.html", "report.zh.html", "model_card.html", "model_card.zh.html")
 _FILES = ("facts.json", "verdict.json", "evaluation.csv", *_PAGES)
 _NEEDED = ("churnml", "lightgbm", "numpy", "pandas", "scikit-learn")
+_DIGEST = 36  # characters that MLflow takes
+_EXAMPLE_TYPES = {"string": "object", "boolean": "object", "timestamp": "datetime64[ns]"}
 _TYPES = {"int64": "long", "float64": "double", "string": "string", "boolean": "boolean", "timestamp": "datetime"}
 
 
@@ -186,6 +190,7 @@ def _logged(store: Store, handed: Handed, run: Run) -> LoggedModel:
         params=[Param(name, value) for name, value in parameters.items()],
         synchronous=True,
     )
+    client.log_inputs(run_id, _datasets(handed))
     for name in _FILES:
         if (handed.folder / name).is_file():
             client.log_artifact(run_id, str(handed.folder / name))
@@ -197,6 +202,28 @@ def _logged(store: Store, handed: Handed, run: Run) -> LoggedModel:
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     return model
+
+
+def _datasets(handed: Handed) -> list[DatasetInput]:
+    """Return what the model was trained and tested on as MLflow's lineage shows it: counts, dates, and no rows."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    told, schema = handed.data, json.dumps({"mlflow_colspec": _signature(handed).inputs.to_dict()})
+    source = json.dumps({"tags": {"mlflow.source.name": "churnml", "tables": told["tables"]}}, ensure_ascii=False)
+    return [
+        DatasetInput(
+            Dataset(
+                name=f"{told['name']}, {use}",
+                digest=str(told["digest"])[:_DIGEST],
+                source_type="code",  # there is no file to load: tables are turned into a panel
+                source=source,
+                schema=schema,
+                profile=json.dumps(profile),
+            ),
+            [InputTag("mlflow.data.context", use)],
+        )
+        for use, profile in told["uses"].items()
+    ]
 
 
 def _save(handed: Handed, model: LoggedModel, target: Path) -> None:
@@ -215,6 +242,7 @@ def _save(handed: Handed, model: LoggedModel, target: Path) -> None:
         data_path=str(handed.folder / "model"),
         mlflow_model=described,
         signature=_signature(handed),
+        input_example=_example(handed),
         pip_requirements=[f"{package}=={metadata.version(package)}" for package in _NEEDED],
     )
 
@@ -229,6 +257,12 @@ def _signature(handed: Handed) -> ModelSignature:
     ]
     outputs: list[ColSpec | TensorSpec] = [ColSpec(_TYPES[dtype], name) for name, dtype in handed.outputs.items()]
     return ModelSignature(Schema(inputs), Schema(outputs))
+
+
+def _example(handed: Handed) -> pd.DataFrame:
+    """Return the row of nobody, with the columns and types of the signature."""
+    row = pd.DataFrame([handed.example]).reindex(columns=list(handed.columns))
+    return row.astype({name: _EXAMPLE_TYPES.get(dtype, dtype) for name, dtype in handed.columns.items()})
 
 
 def _registered(store: Store, name: str, model: LoggedModel, run_id: str, tags: dict[str, str]) -> Recorded:

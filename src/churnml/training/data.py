@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -81,6 +81,8 @@ class TrainingData:
         What campaigns of ours did to the labels, by label.
     sensitive : DataFrame or None
         For each customer and test date the columns that the configuration calls sensitive; they need not be features.
+    tables : dict of dict
+        What the panel was made of: accepted ``rows`` of each table, and the times of the ``first`` and ``last``.
     """
 
     panel: pd.DataFrame
@@ -90,6 +92,7 @@ class TrainingData:
     leaks: list[str]
     touched: dict[str, Touched]
     sensitive: pd.DataFrame | None = None
+    tables: dict[str, dict[str, int | str]] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:
@@ -177,12 +180,19 @@ def gather(histories: Histories, given: Sequence[dt.date] = (), *, progress: boo
     }
     touched = {label: _touched(frame, label, weights(histories, outcomes)) for label, outcomes in spans.items()}
     leaks = [finding.column or "" for finding in found]
-    data = TrainingData(frame, panel.features, churn, value, leaks, touched, sensitive)
+    data = TrainingData(frame, panel.features, churn, value, leaks, touched, sensitive, _tables(histories))
     for role, dates in (("train", churn.train), ("test", churn.test)):
         _refuse_one_class(data.churn_rows(dates)[CHURNED], role, dates)
     for role, dates in (("train", value.train), ("test", value.test)) if value else ():
         _refuse_one_value(data.value_rows(dates)[VALUE], role, dates)
     return data
+
+
+def _tables(histories: Histories) -> dict[str, dict[str, int | str]]:
+    return {
+        name: {"rows": report.accepted, "first": str(report.first), "last": str(report.last)}
+        for name, report in histories.reports.items()
+    }
 
 
 def _touched(panel: pd.DataFrame, label: str, found: pd.DataFrame) -> Touched:

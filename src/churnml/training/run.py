@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
@@ -28,6 +29,9 @@ from churnml.training.data import TrainingData
 from churnml.training.fit import Trained, fit_churn, fit_value
 from churnml.training.gates import none_after_all
 from churnml.training.rivals import rival_of
+
+
+_ANYTHING = {"string": "unknown", "boolean": False, "timestamp": "2024-01-01"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def run(config: Config, data: TrainingData, *, seed: int = 0, progress: bool = F
     _make(folder.parent)
     with atomic_folder(folder) as part:
         for name, trained in models.items():
-            _write(part / name, trained, training_id)
+            _write(part / name, trained, training_id, data.tables)
     return Training(training_id, models, folder)
 
 
@@ -151,7 +155,7 @@ def _facts(config: Config, data: TrainingData, now: dt.datetime, seed: int) -> d
     }
 
 
-def _write(folder: Path, trained: Trained, training_id: str) -> None:
+def _write(folder: Path, trained: Trained, training_id: str, tables: Mapping[str, Any] | None = None) -> None:
     """Write a model as the registry takes it: plain files, nothing of any one customer."""
     (folder / "model").mkdir(parents=True)
     (folder / "plots").mkdir()
@@ -174,6 +178,12 @@ def _write(folder: Path, trained: Trained, training_id: str) -> None:
         },
         "columns": {name: facts["dtypes"][name] for name in trained.bundle.columns},
         "outputs": dict.fromkeys(trained.bundle.outputs, "float64"),
+        "data": _lineage(trained, tables or {}),
+        "example": {
+            saying["feature"]: _usual(saying, facts["dtypes"][saying["feature"]])
+            for saying in facts["features"]
+            if saying["feature"] in trained.bundle.columns
+        },
     }
     (folder / "facts.json").write_text(json.dumps(handed, ensure_ascii=False), encoding="utf-8")
     (folder / "verdict.json").write_text(json.dumps(trained.verdict.to_dict(), ensure_ascii=False), encoding="utf-8")
@@ -181,6 +191,24 @@ def _write(folder: Path, trained: Trained, training_id: str) -> None:
     trained.tested.drop(columns=CUSTOMER_ID).to_parquet(folder / "tested.parquet", index=False)
     for name, figure in _plots(trained).items():
         figure.savefig(folder / "plots" / f"{name}.png", dpi=120)
+
+
+def _lineage(trained: Trained, tables: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell what a model was fitted and tested on, by counts and dates."""
+    facts, tested = trained.bundle.facts, trained.tested
+    fitted = {"dates": [str(day) for day in trained.schedule.known], "touched_by_campaigns": facts["touched"]}
+    counts = {"rows": len(tested), "customers": int(tested[CUSTOMER_ID].nunique())}
+    counts |= {"with_an_outcome": int((tested[OBSERVED] > 0).sum())}
+    uses = {"training": fitted, "evaluation": {"dates": [str(day) for day in trained.schedule.test], **counts}}
+    return {"name": f"{facts['project']} panel", "digest": facts["panel_hash"], "tables": tables, "uses": uses}
+
+
+def _usual(saying: Mapping[str, Any], dtype: str) -> Any:
+    """Return what stands in a row of nobody: the median of a number, else anything of the type."""
+    usual = saying["usual"]
+    if dtype == "int64":
+        return round(usual or 0)
+    return usual if dtype == "float64" else _ANYTHING[dtype]
 
 
 def _parameters(trained: Trained) -> dict[str, Any]:
