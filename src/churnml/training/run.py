@@ -30,7 +30,6 @@ from churnml.training.fit import Trained, fit_churn, fit_value
 from churnml.training.gates import none_after_all
 from churnml.training.rivals import rival_of
 
-
 _ANYTHING = {"string": "unknown", "boolean": False, "timestamp": "2024-01-01"}
 
 
