@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import datetime as dt
 import json
+import math
 import os
 import re
 import shutil
@@ -685,11 +686,19 @@ def leavers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_check_tells_how_many_churners_are_missing_and_which_horizon_would_do(leavers: dict[str, Any]) -> None:
     report = churnml.check(leavers | {"label": {"horizon_days": 30, "observed_until": "2025-01-01"}})
     assert not report.enough_to_train
-    train, test, longer = [found["message"] for found in report.warnings() if found["table"] is None]
+    train, test, *more, longer, rule = [found["message"] for found in report.warnings() if found["table"] is None]
     assert train == "72 churners to train on, 200 are needed: 128 are missing"
     assert test == "40 churners to test on, 50 are needed: 10 are missing"
     assert "label.horizon_days: 90 " in longer
     assert "216 churners to train on, 120 to test on" in longer
+    at_risk = 350 + 300 + 300 - 350  # in December all of the summer are gone
+    months, customers = math.ceil(183 / (365.25 / 12) * (200 / 72 - 1)), math.ceil(at_risk * 200 / 72)
+    assert more == [
+        f"at the rate so far, {months} more months of history would give enough to train on",
+        f"at the rate so far it takes {customers:,} customers at risk; there are {at_risk} at the test date",
+    ]
+    assert "the lowest value of “days as a customer”" in rule  # there is nothing else
+    assert "AUC 0.500" in rule
 
 
 def test_check_says_so_where_there_is_enough(leavers: dict[str, Any]) -> None:

@@ -20,7 +20,6 @@ from churnml.tables.disagreements import disagreements
 from churnml.tables.histories import open_histories
 from churnml.tables.merging import merged
 from churnml.tables.schema import SCHEMAS
-from churnml.wording import say
 
 D1, D2, D3 = dt.datetime(2020, 1, 1), dt.datetime(2021, 6, 1, 12, 30), dt.datetime(2023, 2, 3)
 IDS = [("1", "a"), ("2", "b"), ("3", "c"), ("4", "b"), ("5", "a"), ("5", "c"), ("1", "a"), ("6", None), (None, "b")]
@@ -293,7 +292,7 @@ def test_a_column_of_many_values_is_shown_by_number_only(tmp_path):
     web = pa.table({"customer_id": who, "email": [f"{one}@y" for one in who]})
     sources = {"sources": [{"name": "crm", "data": crm}, {"name": "web", "data": web}]}
     with open_histories(load_config(configured(tmp_path, customers=sources))) as histories:
-        messages = [say(found.key, **found.facts) for found in disagreements(histories)]
+        messages = [found.message() for found in disagreements(histories)]
     assert any("crm, web: 60;" in message for message in messages)
     assert "@" not in str(messages)
 

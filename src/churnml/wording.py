@@ -6,6 +6,7 @@ import re
 from typing import Any, Literal
 
 Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
 
 _SENTENCES: dict[str, tuple[str, str]] = {
     "decides_by_value": (
@@ -93,6 +94,34 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "{found:,} churners to test on, {needed} are needed: {missing:,} are missing",
         "可用于测试的流失客户 {found:,} 个，需要 {needed} 个，还差 {missing:,} 个",
     ),
+    "more_months": (
+        "at the rate so far, {months} more months of history would give enough to train on",
+        "按目前的流失速度，再有 {months} 个月的历史数据即可用于训练",
+    ),
+    "more_customers": (
+        "at the rate so far it takes {customers:,} customers at risk; there are {now:,} at the test date",
+        "按目前的流失速度需要 {customers:,} 个在网客户；测试日期有 {now:,} 个",
+    ),
+    "every_type": (
+        "departures of every type together, not only {types}, would be enough ({train:,} churners to train on, {test:,} to test "
+        "on): leave label.types out (customers of all segments are in one model already)",
+        "把所有流失类型合在一起（不只是 {types}）即可（训练 {train:,} 个，测试 {test:,} 个流失客户）：请去掉 label.types（各客户群已在同一模型中）",
+    ),
+    "rule_meanwhile": (
+        "until then, call first those with {direction} value of “{phrase}”: of the tenth ranked first, {lift:.1f} times as many left as of all "
+        "(95 % interval {lift_low:.1f} to {lift_high:.1f}; AUC {auc:.3f}, {auc_low:.3f} to {auc_high:.3f}; {left:,} of {rows:,} "
+        "left), {how}",
+        "在此之前，请先联系“{phrase}”{direction}的客户：排在前十分之一的客户，流失率是整体的 {lift:.1f} 倍"
+        "（95% 区间 {lift_low:.1f} 至 {lift_high:.1f}；AUC {auc:.3f}，{auc_low:.3f} 至 {auc_high:.3f}；{rows:,} 个客户中 {left:,} 个流失），{how}",
+    ),
+    "no_rule_meanwhile": (
+        "no simple rule can be measured meanwhile either: at the date to test on {left:,} of {rows:,} customers left",
+        "目前也无法评估任何简单规则：测试日期的 {rows:,} 个客户中有 {left:,} 个流失",
+    ),
+    "rule_higher": ("the highest", "最高"),
+    "rule_lower": ("the lowest", "最低"),
+    "rule_out_of_time": ("chosen on earlier dates", "规则由更早的日期选出"),
+    "rule_others": ("chosen on other customers", "规则由其他客户选出"),
     "longer_horizon": (
         "label.horizon_days: {days} would be enough ({train:,} churners to train on, {test:,} to test on)",
         "label.horizon_days 设为 {days} 即可（训练 {train:,} 个，测试 {test:,} 个流失客户）",
@@ -190,8 +219,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "流失客户足够：训练 {train:,} 个（需要 {needed_train:,} 个），测试 {test:,} 个（需要 {needed_test:,} 个）",
     ),
     "gate_enough_churners_refused": (
-        "there were too few churners: {train:,} to train on ({needed_train:,} are needed), {test:,} to test on ({needed_test:,} are needed)",
-        "流失客户太少：训练 {train:,} 个（需要 {needed_train:,} 个），测试 {test:,} 个（需要 {needed_test:,} 个）",
+        "there were too few churners: {train:,} to train on ({needed_train:,} are needed), {test:,} to test on ({needed_test:,} are "
+        "needed); churnml check tells what would do, and the best simple rule until then",
+        "流失客户太少：训练 {train:,} 个（需要 {needed_train:,} 个），测试 {test:,} 个（需要 {needed_test:,} 个）；churnml check 会说明如何补足，"
+        "以及在此之前最好的简单规则",
     ),
     "gate_no_leak": (
         "no column gives the outcome away",

@@ -37,6 +37,7 @@ from churnml.tables.histories import (
 )
 from churnml.tables.sources import all_files_of
 from churnml.training.dates import churn_schedule, value_schedule
+from churnml.training.meanwhile import rule_meanwhile
 from churnml.wording import Language, say
 
 PathLike = str | os.PathLike[str]
@@ -69,8 +70,7 @@ class CheckReport:
     def warnings(self, lang: Language = "en") -> list[dict[str, str | None]]:
         """List the findings as ``table``, ``column``, ``message``."""
         return [
-            {"table": found.table, "column": found.column, "message": say(found.key, lang, **found.facts)}
-            for found in self.findings
+            {"table": found.table, "column": found.column, "message": found.message(lang)} for found in self.findings
         ]
 
     def to_dict(self, lang: Language = "en") -> dict[str, Any]:
@@ -184,6 +184,8 @@ def check(config: ConfigLike, *, strict: bool = True, progress: bool = False) ->
     with open_histories(load_config(config), strict=strict, progress=progress) as histories:
         enough, missing = readiness(histories)
         leaks = _leaks(histories) if is_observed(histories) else []
+        rule = None if enough or not is_observed(histories) else rule_meanwhile(histories, progress=progress)
+        missing += [] if rule is None else [rule]
         findings = [*doubtful(histories), *disagreements(histories), *leaks, *uncovered(histories), *missing]
         return CheckReport(dict(histories.reports), findings, enough)
 
@@ -214,10 +216,7 @@ class AuditReport:
 
     def to_dict(self, lang: Language = "en") -> dict[str, Any]:
         """Return the report as it is printed with ``--json``."""
-        found = [
-            {"table": one.table, "column": one.column, "message": say(one.key, lang, **one.facts)}
-            for one in self.findings
-        ]
+        found = [{"table": one.table, "column": one.column, "message": one.message(lang)} for one in self.findings]
         return {"as_of": str(self.as_of), "features": self.features, "passed": self.passed, "findings": found}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
@@ -21,7 +23,55 @@ Array = npt.NDArray[np.float64]
 
 _LEVELS = 40  # of a text column
 
-_RECENCY = ("usage_days_since_last", "account_tenure_days")
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of thumb: one column, and which end of it is the likelier to leave.
+
+    Attributes
+    ----------
+    column : str
+        The feature.
+    higher : bool
+        Whether those with more of it are the likelier to leave.
+    """
+
+    column: str
+    higher: bool
+
+    def risk(self, rows: pd.DataFrame, silent: float) -> Array:
+        """Return the column, nulls as ``silent``, so that more is worse."""
+        values = rows[self.column].astype("float64").fillna(silent).to_numpy(dtype=np.float64)
+        return np.asarray(values if self.higher else -values, dtype=np.float64)
+
+    def silent(self, train: pd.DataFrame) -> float:
+        """Return what a null stands for: silence beyond everyone's, or else nothing unusual."""
+        known = train[self.column].astype("float64").dropna()
+        return float(known.max()) + 1 if self.column == _RECENCY.column else float(known.median())
+
+    def predict(self, train: pd.DataFrame, churned: Array, test: pd.DataFrame, weight: Array | None = None) -> Array:
+        """Predict by the rule alone, made a probability on the training rows: array of shape (m,)."""
+        silent = self.silent(train)
+        steps = IsotonicRegression(out_of_bounds="clip")
+        steps.fit(self.risk(train, silent), churned, sample_weight=weight)
+        return _probabilities(steps.predict(self.risk(test, silent)))
+
+
+_RECENCY, _TENURE = Rule("usage_days_since_last", higher=True), Rule("account_tenure_days", higher=False)
+RULES = (
+    _RECENCY,
+    _TENURE,
+    Rule("usage_active_days_30d", higher=False),
+    Rule("bills_days_overdue_max", higher=True),
+    Rule("complaints_count_90d", higher=True),
+    Rule("complaints_open_count", higher=True),
+    Rule("surveys_score_last", higher=False),
+    Rule("account_days_to_contract_end", higher=False),
+)
+
+
+def _usable(rule: Rule, train: pd.DataFrame) -> bool:
+    return rule.column in train and bool(train[rule.column].notna().any())
 
 
 def recency_rule(train: pd.DataFrame, churned: Array, test: pd.DataFrame, weight: Array | None = None) -> Array:
@@ -43,18 +93,34 @@ def recency_rule(train: pd.DataFrame, churned: Array, test: pd.DataFrame, weight
     array of shape (m,)
         Probabilities of the test rows.
     """
-    name = next((column for column in _RECENCY if column in train and train[column].notna().any()), None)
-    if name is None:
+    rule = next((rule for rule in (_RECENCY, _TENURE) if _usable(rule, train)), None)
+    if rule is None:
         return _probabilities(np.full(len(test), np.average(churned, weights=weight)))
-    longer_is_worse = name == _RECENCY[0]
-    silent = float(train[name].max()) + 1  # never seen, or too long ago
-    rule = IsotonicRegression(increasing=longer_is_worse, out_of_bounds="clip")
-    rule.fit(_filled(train[name], silent), churned, sample_weight=weight)
-    return _probabilities(rule.predict(_filled(test[name], silent)))
+    return rule.predict(train, churned, test, weight)
 
 
-def _filled(column: pd.Series[Any], value: float) -> Array:
-    return np.asarray(column.astype("float64").fillna(value), dtype=np.float64)
+def best_rule(train: pd.DataFrame, churned: Array, weight: Array | None = None) -> Rule:
+    """Choose the rule of thumb that tells leavers best on the training rows, by AUC.
+
+    Parameters
+    ----------
+    train : DataFrame
+        Features.
+    churned : array of shape (n,)
+        0 or 1, both of which are there.
+    weight : array of shape (n,), optional
+        How much each row counts.
+
+    Returns
+    -------
+    Rule
+        Of silence, tenure, activity, overdue bills, complaints, satisfaction and contract end: one column whose
+        direction is known beforehand, for of few leavers nothing finer can be learned.
+    """
+    usable = [rule for rule in RULES if _usable(rule, train)] or [_TENURE]
+    return max(
+        usable, key=lambda rule: roc_auc_score(churned, rule.risk(train, rule.silent(train)), sample_weight=weight)
+    )
 
 
 def logistic_regression(train: pd.DataFrame, churned: Array, test: pd.DataFrame, weight: Array | None = None) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -36,12 +37,15 @@ def quiet(settings: Mapping[str, str]) -> Iterator[None]:
         from mlflow.utils import logging_utils
 
         stream = logging_utils.MLFLOW_LOGGING_STREAM  # what all of MLflow's loggers write to
-        enabled = stream.enabled
+        logger = logging.getLogger("mlflow")
+        enabled, level = stream.enabled, logger.level
         stream.enabled = False
+        logger.setLevel(logging.CRITICAL + 1)  # some of MLflow's functions open the stream again
         try:
             yield
         finally:
             stream.enabled = enabled
+            logger.setLevel(level)
 
 
 @contextlib.contextmanager

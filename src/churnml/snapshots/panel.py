@@ -7,7 +7,7 @@ import datetime as dt
 import hashlib
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar
@@ -53,6 +53,8 @@ class Panel:
         Whether to add ``churned`` and ``value``.
     also : sequence of Feature
         Columns to have beside the features of the catalogue, where they are not among them.
+    only : collection of str, optional
+        Names of the features to have, where not all of the catalogue.
 
     Attributes
     ----------
@@ -65,12 +67,19 @@ class Panel:
     _ENGINE: ClassVar[Any] = Embedded
 
     def __init__(
-        self, histories: Histories, dates: Sequence[dt.date], *, labels: bool = False, also: Sequence[Feature] = ()
+        self,
+        histories: Histories,
+        dates: Sequence[dt.date],
+        *,
+        labels: bool = False,
+        also: Sequence[Feature] = (),
+        only: Collection[str] | None = None,
     ) -> None:
         self.histories = histories
         self.dates = sorted(set(dates))
         self.labels = labels
-        self.features: list[Feature] = catalogue_of(histories.config, histories.extras)
+        known = catalogue_of(histories.config, histories.extras)
+        self.features: list[Feature] = [feature for feature in known if only is None or feature.name in only]
         names = {feature.name for feature in self.features}
         self._columns = [*self.features, *(feature for feature in also if feature.name not in names)]
         self._engine = self._ENGINE(histories, self._columns, ROW_CONTEXT)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Any
 
 from churnml.asof import DAY, dates_between
@@ -16,6 +18,7 @@ from churnml.tables.coverage import Finding
 from churnml.tables.histories import Histories
 
 _LONGER_HORIZONS = (90, 120, 180, 270, 365)
+_MONTH = 365.25 / 12  # days
 _WARM_UP_DAYS = 30  # of history before the first as-of date
 
 
@@ -27,10 +30,16 @@ class Split:
     ----------
     train, test : int
         Counts.
+    train_dates : int
+        How many dates there are to train on.
+    at_risk : int
+        Customers to test on.
     """
 
     train: int
     test: int
+    train_dates: int = 0
+    at_risk: int = 0
 
     def enough(self, needed: Gates) -> bool:
         """Tell whether that is as many as are needed."""
@@ -72,7 +81,8 @@ def readiness(histories: Histories) -> tuple[bool, list[Finding]]:
         As many churners to train and to test on as ``gates`` asks for, test dates a whole outcome window
         after the train dates.
     findings : list of Finding
-        What is missing, and which longer horizon would do.
+        What is missing, in churners, months and customers; and which longer horizon, or types of departure taken
+        together, would do.
     """
     if not is_observed(histories):
         return False, [Finding(None, None, "not_observed", {})]
@@ -103,17 +113,46 @@ def readiness(histories: Histories) -> tuple[bool, list[Finding]]:
         )
         if found < least
     ]
-    return False, [*findings, _longer(histories)]
+    return False, [*findings, *_more(dates, split, needed), *_pooled(histories), _longer(histories)]
+
+
+def _more(dates: Sequence[dt.date], split: Split, needed: Gates) -> list[Finding]:
+    """Tell how many more months or customers it takes at the rate so far."""
+    if not split.train or not split.test:
+        return []
+    factors = needed.train_churners / split.train, needed.test_churners / split.test
+    customers = {"now": split.at_risk, "customers": ceil(split.at_risk * max(factors))}
+    found = [Finding(None, None, "more_customers", customers)]
+    if factors[0] > 1:
+        months = split.train_dates * (dates[-1] - dates[0]).days / (len(dates) - 1) / _MONTH
+        found.insert(0, Finding(None, None, "more_months", {"months": ceil(months * (factors[0] - 1))}))
+    return found
+
+
+def _pooled(histories: Histories) -> list[Finding]:
+    """Tell whether departures of every type together would be enough; segments always are together."""
+    label = histories.config.label
+    if label.mode != "terminated" or not label.types:
+        return []
+    split = _split(_asked(histories, types=None))
+    if not split.enough(histories.config.gates):
+        return []
+    facts = {"types": ", ".join(label.types), "train": split.train, "test": split.test}
+    return [Finding(None, None, "every_type", facts)]
 
 
 def _longer(histories: Histories) -> Finding:
-    now = histories.config.label
-    for days in (days for days in _LONGER_HORIZONS if days > now.horizon_days):
-        config = histories.config.model_copy(update={"label": now.model_copy(update={"horizon_days": days})})
-        split = _split(replace(histories, config=config))
+    now = histories.config.label.horizon_days
+    for days in (days for days in _LONGER_HORIZONS if days > now):
+        split = _split(_asked(histories, horizon_days=days))
         if split.enough(histories.config.gates):
             return Finding(None, None, "longer_horizon", {"days": days, "train": split.train, "test": split.test})
-    return Finding(None, None, "no_horizon", {"days": max(now.horizon_days, _LONGER_HORIZONS[-1])})
+    return Finding(None, None, "no_horizon", {"days": max(now, _LONGER_HORIZONS[-1])})
+
+
+def _asked(histories: Histories, **label: Any) -> Histories:
+    config = histories.config
+    return replace(histories, config=config.model_copy(update={"label": config.label.model_copy(update=label)}))
 
 
 def _split(histories: Histories) -> Split:
@@ -123,8 +162,9 @@ def _split(histories: Histories) -> Split:
     if not dates:
         return Split(0, 0)
     split = out_of_time(dates, label.lead_days + label.horizon_days)
-    train, test = (sum(outcomes(histories, day)[1] for day in days) for days in (split.train, split.test))
-    return Split(train, test)
+    train = sum(outcomes(histories, day)[1] for day in split.train)
+    stayed, left = outcomes(histories, split.test[0])
+    return Split(train, left, len(split.train), stayed + left)
 
 
 def outcomes(histories: Histories, as_of: dt.date) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from churnml.tables.histories import Histories
 from churnml.tables.schema import SCHEMAS
+from churnml.wording import Language, say
 
 # Tables that get rows as long as there are customers; the others may be silent for good reasons.
 _STEADY = ("usage", "bills", "complaints", "surveys", "costs")
@@ -30,13 +31,18 @@ class Finding:
     key : str
         Which sentence says it (see `wording.say`).
     facts : dict
-        What the sentence speaks of.
+        What the sentence speaks of; a fact that has words is a dict of them by language.
     """
 
     table: str | None
     column: str | None
     key: str
     facts: dict[str, Any]
+
+    def message(self, lang: Language = "en") -> str:
+        """Return the sentence."""
+        facts = {name: fact[lang] if isinstance(fact, dict) else fact for name, fact in self.facts.items()}
+        return say(self.key, lang, **facts)
 
 
 def uncovered(histories: Histories) -> list[Finding]:

@@ -135,7 +135,8 @@ def _too_short(
     return ChurnmlError(
         f"the histories cannot hold train dates, the gap of {outcome_days} days ({what}) and a test date of the"
         f" {model} model: {dates}, {missing} days are missing",
-        f"let the dates begin {missing} days earlier, wait for as many more days of data, or shorten {shorter}",
+        f"let the dates begin {missing} days earlier, wait for as many more days of data, or shorten {shorter};"
+        " churnml check tells which simple rule is best until then",
         missing_days=missing,
         model=model,
     )
