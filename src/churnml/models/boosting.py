@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from churnml.errors import ChurnmlError
-from churnml.models.folds import Folds
+from churnml.models.folds import Folds, Later
 
 Array = npt.NDArray[np.float64]
 
@@ -251,6 +251,14 @@ def climb(problem: Problem, folds: Folds, ladder: Sequence[Candidate], *, compar
         problem.parameters(chosen), data[chosen.columns, chosen.linear], rounds, callbacks=[_stop_when_asked]
     )
     return Climbed(booster, unseen, fold_of, {str(one): loss for one, loss in losses.items()}, chosen, rounds)
+
+
+def refitted(problem: Problem, climbed: Climbed, later: Later) -> Array:
+    """Fit what was chosen on rows of earlier dates; return predictions of those of later dates."""
+    chosen = climbed.chosen
+    data = problem.dataset(chosen).subset(later.fit.tolist())
+    booster = lgb.train(problem.parameters(chosen), data, climbed.rounds, callbacks=[_stop_when_asked])
+    return predicted(booster, problem.matrices[chosen.columns][later.judge])
 
 
 def _judged(

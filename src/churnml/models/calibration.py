@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
-from scipy.special import expit, logit
+from scipy.special import expit, logit, xlog1py, xlogy
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
 
 Array = npt.NDArray[np.float64]
 Method = Literal["none", "beta", "isotonic"]
 
 EDGE = 1e-6  # no probability is nearer to 0 or 1
 MOST_SHIFT = 0.1  # log-odds, or the logarithm of money: how far one season may move a level
-_WORTH = 1e-4  # a method must lower the log loss by so much of it to be preferred to a simpler one
+_SURE = 2  # standard errors by which a method must lower the log loss to be preferred to a simpler one
 
 
 @dataclass(frozen=True)
@@ -32,17 +31,14 @@ class Calibrator:
         between knots.
     numbers : dict of list of float
         ``a``, ``b``, ``c``, or the knots ``x``, ``y``.
-    shift : float
-        Log-odds that are added to the raw probabilities first.
     """
 
     method: Method
     numbers: dict[str, list[float]]
-    shift: float = 0.0
 
     def __call__(self, raw: Array) -> Array:
         """Return calibrated probabilities, shape (n,), within [1e-6, 1 - 1e-6]."""
-        raw = _shifted(raw, self.shift)
+        raw = np.clip(raw, EDGE, 1 - EDGE)
         if self.method == "isotonic":
             raw = np.interp(raw, self.numbers["x"], self.numbers["y"])
         elif self.method == "beta":
@@ -52,14 +48,13 @@ class Calibrator:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as it is kept; reading it back gives the same bits."""
-        return {"method": self.method, "numbers": self.numbers, "shift": self.shift}
+        return {"method": self.method, "numbers": self.numbers}
 
 
-def choose_calibrator(raw: Array, observed: Array, folds: npt.NDArray[np.intp], weight: Array) -> Calibrator:
+def choose_calibrator(
+    raw: Array, observed: Array, folds: npt.NDArray[np.intp], weight: Array, customers: npt.NDArray[np.intp]
+) -> Calibrator:
     """Fit the method that has the lowest log loss on folds that it was not fitted on.
-
-    The level is corrected first, apart from the shape, and by a tenth of the odds at most: rows that are judged forward
-    in time are of one season, and what a model of earlier months gets wrong in it is in part the season.
 
     Parameters
     ----------
@@ -71,38 +66,40 @@ def choose_calibrator(raw: Array, observed: Array, folds: npt.NDArray[np.intp], 
         The fold of each row.
     weight : array of shape (n,)
         Weights.
+    customers : array of shape (n,)
+        Whose rows they are: a method must gain more than two standard errors over customers, or the simpler one stays.
 
     Returns
     -------
     Calibrator
         Fitted on all the rows.
     """
-    shift = _level_shift(raw, observed, weight)
-    raw = _shifted(raw, shift)
-    best, lowest = Calibrator("none", {}), np.inf
-    methods: tuple[Method, ...] = ("none", "beta", "isotonic")
+    raw = np.clip(raw, EDGE, 1 - EDGE)
+    best, lowest = Calibrator("none", {}), _losses(raw, observed)
+    methods: tuple[Method, ...] = ("beta", "isotonic")
     for method in methods:
         judged = np.empty_like(raw)
         for fold in np.unique(folds):
             inside = folds == fold
             judged[inside] = _fitted(method, raw[~inside], observed[~inside], weight[~inside])(raw[inside])
-        loss = float(log_loss(observed, judged, sample_weight=weight, labels=[0, 1]))
-        if loss < lowest * (1 - _WORTH):
-            best, lowest = _fitted(method, raw, observed, weight), loss
-    return replace(best, shift=float(np.clip(shift, -MOST_SHIFT, MOST_SHIFT)))
+        losses = _losses(judged, observed)
+        gains = np.bincount(customers, weight * (lowest - losses))
+        if gains.sum() > _SURE * np.sqrt(np.sum(gains**2)):
+            best, lowest = _fitted(method, raw, observed, weight), losses
+    return best
 
 
-def _shifted(raw: Array, shift: float) -> Array:
-    raw = np.clip(raw, EDGE, 1 - EDGE)
-    return np.clip(expit(logit(raw) + shift), EDGE, 1 - EDGE) if shift else raw
+def _losses(probability: Array, observed: Array) -> Array:
+    return -np.asarray(xlogy(observed, probability) + xlog1py(1 - observed, -probability), dtype=np.float64)
 
 
-def _level_shift(raw: Array, observed: Array, weight: Array) -> float:
-    """Return the log-odds that make the mean prediction what was observed."""
+def at_level(raw: Array, observed: Array, weight: Array) -> Array:
+    """Return probabilities with odds shifted so that their mean is what was observed."""
     odds, rate = logit(np.clip(raw, EDGE, 1 - EDGE)), float(np.average(observed, weights=weight))
     if not 0 < rate < 1:
-        return 0.0
-    return float(brentq(lambda shift: np.average(expit(odds + shift), weights=weight) - rate, -40, 40))
+        return raw
+    shift = brentq(lambda shift: np.average(expit(odds + shift), weights=weight) - rate, -40, 40)
+    return np.asarray(np.clip(expit(odds + shift), EDGE, 1 - EDGE), dtype=np.float64)
 
 
 def _fitted(method: Method, raw: Array, observed: Array, weight: Array) -> Calibrator:

@@ -16,12 +16,22 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from churnml.errors import DataError
-from churnml.models.boosting import CANDIDATES, Effort, Ladder, Problem, climb, load_booster, predicted, save_booster
-from churnml.models.calibration import EDGE, Calibrator, choose_calibrator
+from churnml.models.boosting import (
+    CANDIDATES,
+    Effort,
+    Ladder,
+    Problem,
+    climb,
+    load_booster,
+    predicted,
+    refitted,
+    save_booster,
+)
+from churnml.models.calibration import EDGE, Calibrator, at_level, choose_calibrator
 from churnml.models.columns_of import ModelColumns
 from churnml.models.contributions import centres_of, contributions
 from churnml.models.estimator import TableEstimator
-from churnml.models.folds import inner_folds
+from churnml.models.folds import inner_folds, later_rows
 
 Array = npt.NDArray[np.float64]
 
@@ -121,18 +131,25 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         given = matrix[:, : len(self.columns_.kinds)]
         if not self.columns_.made:
             tried = list(dict.fromkeys(replace(one, columns="given") for one in tried))
-        folds = inner_folds(target, groups, as_of, label_days=self.label_days, seed=seed)
+        folds = inner_folds(target, groups, seed=seed)
         objective = {"objective": "binary", "metric": "binary_logloss"}
         matrices = {"given": given, "constructed": matrix}
         problem = Problem(matrices, target, weight, self.columns_.categorical, objective, seed, ladder.step)
         climbed = climb(problem, folds, tried, compared_on=ladder.compared_on)
         if climbed.chosen.columns == "given":
             self.columns_ = replace(self.columns_, made=())
-        judged = climbed.fold >= 0
         self.booster_ = climbed.booster
         self.centres_ = centres_of(climbed.booster, matrices[climbed.chosen.columns], seed)
+        later = later_rows(as_of, label_days=self.label_days)
+        judged, unseen = np.arange(len(target)), climbed.unseen
+        if later is not None:
+            # The shape alone is learned from later dates: what forecasts of a few months get wrong in their level is
+            # season as much as drift, and a year of history cannot tell which.
+            judged = later.judge
+            unseen = at_level(refitted(problem, climbed, later), target[judged], weight[judged])
+        customers = np.arange(len(target)) if groups is None else pd.factorize(np.asarray(groups))[0]
         self.calibrator_ = choose_calibrator(
-            climbed.unseen[judged], target[judged], climbed.fold[judged], weight[judged]
+            unseen, target[judged], climbed.fold[judged], weight[judged], customers[judged]
         )
         self.shift_ = 0.0
         if self.population_rate is not None:
@@ -142,8 +159,8 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
             "capacity": str(climbed.chosen),
             "rounds": climbed.rounds,
             "calibration": self.calibrator_.method,
-            "fitted": [str(day) for day in folds.fitted],
-            "judged": [str(day) for day in folds.judged],
+            "fitted": [str(day) for day in later.fitted] if later else [],
+            "judged": [str(day) for day in later.judged] if later else [],
         }
         return self
 

@@ -76,6 +76,39 @@ def inner_folds(
     return Folds([(fit[may_fit[fit]], judge[may_judge[judge]]) for fit, judge in pairs], fitted, judged)
 
 
+@dataclass(frozen=True)
+class Later:
+    """Rows to fit on, and later ones to judge by, as a model is fitted and used.
+
+    Attributes
+    ----------
+    fit, judge : array of int
+        Positions.
+    fitted, judged : list of datetime.date
+        Their dates.
+    """
+
+    fit: Rows
+    judge: Rows
+    fitted: list[dt.date]
+    judged: list[dt.date]
+
+
+def later_rows(as_of: Any, *, label_days: int) -> Later | None:
+    """Choose the last third of the dates, and those whose outcome was known at the first of them (see `forward`).
+
+    None without dates, or where no outcome is known before the last one.
+    """
+    if as_of is None:
+        return None
+    days = pd.to_datetime(pd.Series(np.asarray(as_of))).dt.date
+    fitted, judged = forward(sorted(set(days)), label_days)
+    if not judged:
+        return None
+    fit, judge = (np.flatnonzero(days.isin(chosen)) for chosen in (fitted, judged))
+    return Later(fit, judge, fitted, judged)
+
+
 def forward(dates: Sequence[dt.date], label_days: int) -> tuple[list[dt.date], list[dt.date]]:
     """Choose the dates to fit on and to judge by; both empty where no outcome is known before the last date."""
     gap = dt.timedelta(days=label_days)
