@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test spark lint bench lock clean
+.PHONY: demo test spark lint bench bench-models lock clean
 
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -37,6 +37,15 @@ bench: .venv/spark
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/online.py
 	$(BIN)/python benchmarks/spark.py
+
+# The models beside their peers and the truth.
+bench-models: .venv/ready
+	$(BIN)/uv pip install --quiet --python $(BIN)/python catboost xgboost
+	$(BIN)/python benchmarks/classifier.py
+	$(BIN)/python benchmarks/value.py
+	$(BIN)/python benchmarks/hazard.py
+	$(BIN)/python benchmarks/truth.py
+	$(BIN)/python benchmarks/models.py
 
 # After a change of the dependencies in pyproject.toml.
 lock: .venv/ready
