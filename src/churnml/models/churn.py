@@ -41,8 +41,8 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
 
     LightGBM with a ladder of capacities, from 4 to 31 leaves with constants or lines in them, chosen by log loss on
     rows not seen, as is whether sums and ratios of columns that share a word help; texts of many values are encoded by
-    cross-fitted means; calibrated on rows not seen (none, beta or isotonic, as their log loss says). Classes are never
-    weighted: that would spoil the probabilities.
+    cross-fitted means; calibrated on rows not seen, of later dates where there are dates (none, beta or isotonic, as their
+    log loss says). Classes are never weighted: that would spoil the probabilities.
 
     Parameters
     ----------
@@ -64,8 +64,8 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
     calibrator_ : Calibrator
         What the raw probabilities go through.
     search_ : dict
-        ``losses`` of each capacity, the ``capacity`` and ``rounds`` chosen, ``calibration``, the dates that inner folds
-        ``fitted`` and ``judged``.
+        ``losses`` of each capacity, the ``capacity`` and ``rounds`` chosen, ``calibration``, and the dates that it was
+        ``fitted`` and ``judged`` on.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         groups : array of shape (n,), optional
             Customers; the rows of one are kept together in inner folds.
         as_of : array of shape (n,), optional
-            The rows' dates; inner folds then go forward in time.
+            The rows' dates; the shape of the calibration is then learned from later dates than the trees.
 
         Returns
         -------
