@@ -157,6 +157,8 @@ def test_every_number_in_a_reason_is_what_the_raw_rows_give(operator, scores, tr
                 shown = re.split(r"[:：] ?", text, maxsplit=1)[1]
                 if value is None:
                     assert shown in ("no record", "无记录")
+                elif shown in ("yes", "no", "是", "否"):
+                    assert value == (shown in ("yes", "是"))
                 elif isinstance(value, str):
                     assert shown == value, (reason, value)
                 else:

@@ -41,8 +41,8 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
 
     LightGBM with a ladder of capacities, from 4 to 31 leaves with constants or lines in them, chosen by log loss on
     rows not seen, as is whether sums and ratios of columns that share a word help; texts of many values are encoded by
-    cross-fitted means; calibrated on rows not seen, of later dates where there are dates (none, beta or isotonic, as their
-    log loss says). Classes are never weighted: that would spoil the probabilities.
+    cross-fitted means; calibrated on rows not seen, of later dates where there are dates (none, beta or isotonic, as
+    their log loss says). Classes are never weighted: that would spoil the probabilities.
 
     Parameters
     ----------

@@ -16,6 +16,8 @@ from churnml.models.churn import ChurnClassifier
 from churnml.wording import Language, say
 
 MOST = 3
+_ABOUT = 0.05  # of the usual value: "64 (usual: 65)" is no reason to anybody
+_FLAG = "0 or 1"  # the unit of what is so or is not
 LEAST = 0.01  # log-odds: what moves a chance of 5 % by less than a twentieth of a point is no reason
 
 
@@ -129,15 +131,11 @@ def reasons(
 
 
 def _tells(column: pd.Series[Any], saying: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """Return where a value would not be written as the usual one is."""
+    """Return where a value is not about the usual one; nothing is never usual."""
     if saying["usual"] is None:
         return np.ones(len(column), dtype=bool)
-    numbers = column.to_numpy(dtype=float, na_value=np.nan)
-    usual = float(saying["usual"])
-    near = np.flatnonzero(np.abs(numbers - usual) <= abs(usual) / 50)  # more cannot be alike in three digits
-    tells = np.ones(len(column), dtype=bool)
-    tells[near] = [readable(number) != readable(usual) for number in numbers[near].tolist()]
-    return tells
+    numbers, usual = column.to_numpy(dtype=float, na_value=np.nan), float(saying["usual"])
+    return ~(np.abs(numbers - usual) <= abs(usual) * _ABOUT)
 
 
 def _reason(saying: Mapping[str, Any], value: Any, effect: float) -> dict[str, Any]:
@@ -158,7 +156,7 @@ def _sentence(saying: Mapping[str, Any], value: Any, lang: Language) -> str:
     told = {"phrase": phrase[:1].upper() + phrase[1:], "unit": _unit(saying)}
     if pd.isna(value):
         return say("reason_nothing", lang, **told)
-    if isinstance(value, bool | np.bool_):
+    if isinstance(value, bool | np.bool_) or saying["unit"] == _FLAG:
         return say("reason_text", lang, **told, value=say("yes" if value else "no", lang))
     if not isinstance(value, int | float | np.number):
         return say("reason_text", lang, **told, value=value)
