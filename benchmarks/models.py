@@ -51,6 +51,7 @@ def trained(name: str, last: str | None) -> dict[str, Any]:
     """Train by a configuration of configs/ in this process, on its dates up to the last one."""
     import churnml
     from churnml.config import State, Tracking
+    from churnml.evaluation.judge import ALL
 
     with tempfile.TemporaryDirectory(prefix="churnml-bench-") as scratch:
         state, tracking = State(folder=f"{scratch}/state"), Tracking(uri=f"sqlite:///{scratch}/mlflow.db")
@@ -65,7 +66,7 @@ def trained(name: str, last: str | None) -> dict[str, Any]:
     for kind, found in report.training.models.items():
         schedule = found.schedule
         models[kind] = {
-            "evaluation": found.evaluation,
+            "evaluation": found.evaluation[found.evaluation["slice"] == ALL],
             "train": (schedule.train[0], schedule.train[-1], len(schedule.train)),
             "test": schedule.test[-1],
             "out_of_time": schedule.out_of_time,
