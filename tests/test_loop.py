@@ -16,11 +16,12 @@ import churnml
 from churnml.api.models import _register
 from churnml.columns import CAUSE_PROBABILITIES, CHURN_PROBABILITY
 from churnml.config import Gates, Tracking, Training, load_config
-from churnml.evaluation.judge import judge
+from churnml.evaluation.judge import baselines_of, judge
 from churnml.evaluation.metrics import CHURN_METRICS, VALUE_METRICS
 from churnml.feature_extraction.catalogue import catalogue_of
 from churnml.models.bundle import Bundle
 from churnml.registry import champions, promotion, store
+from churnml.reporting import TrainedModel
 from churnml.scoring.drivers import changed
 from churnml.scoring.reasons import readable
 from churnml.scoring.score import SCHEMA
@@ -57,6 +58,14 @@ def test_both_models_pass_their_gates_and_score_from_now_on(operator, trained):
         assert [gate.name for gate in model.verdict.refusing] == []
         assert model.promoted
         assert promotion.champion(operator, name) == model.version
+
+
+def test_the_pages_compare_with_nothing_but_simpler_ways_and_the_champion(trained):
+    simpler = {"churn": ["recency", "logistic"], "value": ["last_year_spend"]}
+    for name, model in trained.training.models.items():
+        assert baselines_of(model.tested) == simpler[name]
+        shown = TrainedModel("1", True, (), (), True, model.tested, model.evaluation, model.verdict)
+        assert shown.baselines == simpler[name]
 
 
 def test_every_train_date_is_known_at_the_test_date(operator, trained):

@@ -12,6 +12,7 @@ import pandas as pd
 
 from churnml.columns import CUSTOMER_ID
 from churnml.config import Offer
+from churnml.evaluation.judge import baselines_of
 from churnml.evaluation.verdict import Verdict
 
 KEY_SEGMENT = "key"
@@ -69,7 +70,7 @@ class TrainedModel:
     @property
     def baselines(self) -> list[str]:
         """What the model is compared with, by the columns of ``tested``."""
-        return [str(column) for column in self.tested if column not in _TESTED]
+        return baselines_of(self.tested)
 
 
 @dataclass(frozen=True)
