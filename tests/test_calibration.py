@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss
 
 from churnml import ChurnClassifier
 from churnml.models.boosting import predicted
-from churnml.models.calibration import choose_calibrator
+from churnml.models.calibration import choose_calibrator, error_of_shift, lasting, level_shift, shifted
 from churnml.models.folds import later_rows
 
 
@@ -85,3 +85,51 @@ def test_what_does_not_last_from_date_to_date_makes_no_one_sure():
     raw = predicted(model.booster_, model.columns_.matrix(test[columns]))
     told = model.predict_proba(test[columns])[:, 1]
     assert log_loss(test["left"], told) < log_loss(test["left"], raw)
+
+
+@pytest.mark.parametrize("shift", [-0.7, 0.0, 0.3])
+def test_the_shift_of_a_level_is_found_within_its_error(shift):
+    raw, observed = drawn(40_000, lambda odds: odds - shift, seed=3)
+    weight, customers = np.ones(len(raw)), np.arange(len(raw))
+    found = level_shift(raw, observed, weight)
+    error = error_of_shift(shifted(raw, found), observed, weight, customers)
+    assert abs(found - shift) < 3 * error
+    twice = np.repeat(customers, 2)  # as many rows of the same customers prove no more
+    again = error_of_shift(np.repeat(shifted(raw, found), 2), np.repeat(observed, 2), np.ones(len(twice)), twice)
+    assert again == pytest.approx(error)
+
+
+def test_of_a_small_and_sure_shift_nearly_all_is_kept_and_of_a_large_one_nothing():
+    assert lasting(0.0, 0.02) == 0
+    for shift in (0.05, -0.1, 0.15):
+        assert 0.8 < lasting(shift, 0.01) / shift < 1
+        assert lasting(shift, 0.1) / shift < 0.5
+        assert lasting(-shift, 0.01) == -lasting(shift, 0.01)
+    assert abs(lasting(0.5, 0.03)) < 0.001
+    assert 0.03 < lasting(0.4, 0.13) < 0.1  # may be chance
+
+
+def test_what_is_kept_is_the_mean_of_drifts_that_are_drawn_with_seasons():
+    rng = np.random.default_rng(0)
+    season = rng.random(4_000_000) < 0.2
+    drift = np.where(season, 0, 0.1 * rng.normal(size=season.size))
+    seen = drift + np.where(season, 0.5 * rng.normal(size=season.size), 0) + 0.08 * rng.normal(size=season.size)
+    for shift in (0.1, 0.25, 0.4):
+        assert lasting(shift, 0.08) == pytest.approx(drift[np.abs(seen - shift) < 0.01].mean(), abs=0.005)
+
+
+def test_a_level_that_drifts_a_little_is_followed():
+    """Forecasts of later dates are a twelfth too high, and so are those of still later ones."""
+    rng = np.random.default_rng(0)
+    parts = []
+    for number in range(9):
+        x = rng.normal(size=6_000)
+        seen = x + 0.015 * number  # drifts, though the risk does not
+        left = rng.random(6_000) < expit(-2 + x)
+        parts.append(pd.DataFrame({"x": seen, "left": left, "as_of": dt.date(2024, number + 1, 1)}))
+    panel = pd.concat(parts, ignore_index=True)
+    train, test = panel[panel["as_of"] < dt.date(2024, 8, 1)], panel[panel["as_of"] >= dt.date(2024, 8, 1)]
+    model = ChurnClassifier(effort="fast", label_days=31, random_state=0)
+    told = model.fit(train[["x"]], train["left"], as_of=train["as_of"]).predict_proba(test[["x"]])[:, 1]
+    plain = ChurnClassifier(effort="fast", random_state=0).fit(train[["x"]], train["left"]).predict_proba(test[["x"]])
+    assert abs(told.mean() / test["left"].mean() - 1) < abs(plain[:, 1].mean() / test["left"].mean() - 1) - 0.02

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import expit, logit, xlog1py, xlogy
+from scipy.stats import norm
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
@@ -17,6 +18,8 @@ Method = Literal["none", "beta", "isotonic"]
 
 EDGE = 1e-6  # no probability is nearer to 0 or 1
 MOST_SHIFT = 0.1  # log-odds, or the logarithm of money: how far one season may move a level
+_OWN, _SEASON = 0.1, 0.5  # standard deviations of drifts and seasons, in log-odds
+_MOSTLY_OWN = 0.8  # how often a shift is a drift
 _SURE = 2  # standard errors by which a method must lower the log loss to be preferred to a simpler one
 
 
@@ -93,13 +96,36 @@ def _losses(probability: Array, observed: Array) -> Array:
     return -np.asarray(xlogy(observed, probability) + xlog1py(1 - observed, -probability), dtype=np.float64)
 
 
-def at_level(raw: Array, observed: Array, weight: Array) -> Array:
-    """Return probabilities with odds shifted so that their mean is what was observed."""
+def level_shift(raw: Array, observed: Array, weight: Array) -> float:
+    """Return the log-odds to add to probabilities so that their mean is what was observed."""
     odds, rate = logit(np.clip(raw, EDGE, 1 - EDGE)), float(np.average(observed, weights=weight))
     if not 0 < rate < 1:
-        return raw
-    shift = brentq(lambda shift: np.average(expit(odds + shift), weights=weight) - rate, -40, 40)
-    return np.asarray(np.clip(expit(odds + shift), EDGE, 1 - EDGE), dtype=np.float64)
+        return 0.0
+    return float(brentq(lambda shift: np.average(expit(odds + shift), weights=weight) - rate, -40, 40))
+
+
+def lasting(shift: float, error: float) -> float:
+    """Return what of a shift that later dates ask for is expected to last.
+
+    It is either the model's own, which lasts (early dates have shorter histories), small; or the season, large, which
+    does not last and which a year of history cannot tell from a trend. This is the mean of the former, given the shift
+    and its standard error: small ones are kept, what may be chance is shrunk, and of large ones nothing is left.
+    """
+    own, season = (norm.pdf(shift, scale=np.hypot(spread, error)) for spread in (_OWN, _SEASON))
+    weight = _MOSTLY_OWN * own / (_MOSTLY_OWN * own + (1 - _MOSTLY_OWN) * season)
+    return float(shift * weight * _OWN**2 / (_OWN**2 + error**2))
+
+
+def error_of_shift(probability: Array, observed: Array, weight: Array, customers: npt.NDArray[np.intp]) -> float:
+    """Return the standard error of `level_shift`, customers being what is drawn; probabilities have the right level."""
+    residuals = np.bincount(customers, weight * (observed - probability))
+    return float(np.sqrt(np.sum(residuals**2)) / np.sum(weight * probability * (1 - probability)))
+
+
+def shifted(probability: Array, shift: float) -> Array:
+    """Return probabilities with log-odds added, within [1e-6, 1 - 1e-6]."""
+    odds = logit(np.clip(probability, EDGE, 1 - EDGE)) + shift
+    return np.asarray(np.clip(expit(odds), EDGE, 1 - EDGE), dtype=np.float64)
 
 
 def _fitted(method: Method, raw: Array, observed: Array, weight: Array) -> Calibrator:

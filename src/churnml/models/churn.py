@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import expit, logit
+from scipy.special import logit
 from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -27,7 +27,7 @@ from churnml.models.boosting import (
     refitted,
     save_booster,
 )
-from churnml.models.calibration import EDGE, Calibrator, at_level, choose_calibrator
+from churnml.models.calibration import Calibrator, choose_calibrator, error_of_shift, lasting, level_shift, shifted
 from churnml.models.columns_of import ModelColumns
 from churnml.models.contributions import centres_of, contributions
 from churnml.models.estimator import TableEstimator
@@ -140,18 +140,17 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
             self.columns_ = replace(self.columns_, made=())
         self.booster_ = climbed.booster
         self.centres_ = centres_of(climbed.booster, matrices[climbed.chosen.columns], seed)
-        later = later_rows(as_of, label_days=self.label_days)
-        judged, unseen = np.arange(len(target)), climbed.unseen
-        if later is not None:
-            # The shape alone is learned from later dates: what forecasts of a few months get wrong in their level is
-            # season as much as drift, and a year of history cannot tell which.
-            judged = later.judge
-            unseen = at_level(refitted(problem, climbed, later), target[judged], weight[judged])
         customers = np.arange(len(target)) if groups is None else pd.factorize(np.asarray(groups))[0]
-        self.calibrator_ = choose_calibrator(
-            unseen, target[judged], climbed.fold[judged], weight[judged], customers[judged]
-        )
-        self.shift_ = 0.0
+        later = later_rows(as_of, label_days=self.label_days)
+        judged = np.arange(len(target)) if later is None else later.judge
+        left, counts, whose = target[judged], weight[judged], customers[judged]
+        unseen, self.shift_ = climbed.unseen, 0.0
+        if later is not None:
+            unseen = refitted(problem, climbed, later)
+            drift = level_shift(unseen, left, counts)
+            unseen = shifted(unseen, drift)
+            self.shift_ = lasting(drift, error_of_shift(unseen, left, counts, whose))
+        self.calibrator_ = choose_calibrator(unseen, left, climbed.fold[judged], counts, whose)
         if self.population_rate is not None:
             self.shift_ = float(logit(self.population_rate) - logit(np.average(target, weights=weight)))
         self.search_ = {
@@ -179,7 +178,7 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         """Return the probabilities of both classes for rows that are a matrix already."""
         left = self.calibrator_(predicted(self.booster_, matrix))
         if self.shift_:
-            left = np.clip(expit(logit(left) + self.shift_), EDGE, 1 - EDGE)
+            left = shifted(left, self.shift_)
         return np.column_stack([1 - left, left])
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
