@@ -57,6 +57,51 @@ def test_contributions_sum_to_the_raw_prediction_and_a_model_read_back_predicts_
     assert not [path for path in tmp_path.rglob("*") if path.suffix not in (".json", ".txt")]
 
 
+def test_contributions_are_exact_where_a_leaf_has_a_line_of_no_column():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=600), "b": rng.choice(list("xyz"), 600), "c": rng.random(600) < 0.3})
+    left = rng.random(600) < 1 / (1 + np.exp(1 - frame["a"] - frame["c"]))
+    model = ChurnClassifier(capacity="4 linear leaves, given columns", random_state=0).fit(frame, left)
+    raw = model.booster_.predict(model.columns_.matrix(frame), raw_score=True)
+    assert np.ptp(raw - model.contributions(frame).sum(axis=1)) < 1e-9
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_weights_of_any_unit_give_the_same_model(scale):
+    frame, left = customers(1_200)
+    weight = np.where(left == 1, 2.0, 1.0)
+    told = [
+        ChurnClassifier(effort="fast", random_state=0).fit(frame, left, sample_weight=own).predict_proba(frame)
+        for own in (weight, weight * scale)
+    ]
+    assert np.allclose(*told, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [0, 1, 1.5, -0.1, np.nan])
+def test_a_rate_that_is_none_is_refused(rate):
+    frame, left = customers(200)
+    with pytest.raises(ChurnmlError, match="population_rate is"):
+        ChurnClassifier(population_rate=rate).fit(frame, left)
+
+
+@pytest.mark.parametrize("estimator", [ChurnClassifier, ValueRegressor])
+@pytest.mark.parametrize("given_as", ["groups", "as_of"])
+@pytest.mark.parametrize("rows", [10, 300])
+def test_customers_and_dates_are_of_every_row(estimator, given_as, rows):
+    frame, left = customers(200)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        estimator().fit(frame, left, **{given_as: np.repeat(np.datetime64("2024-01-01"), rows)})
+
+
+def test_weights_that_leave_one_class_or_nothing_are_refused():
+    frame, left = customers(200)
+    with pytest.raises(ChurnmlError, match="of one class"):
+        ChurnClassifier().fit(frame, left, sample_weight=1.0 - left)
+    for estimator in (ChurnClassifier(), ValueRegressor()):
+        with pytest.raises(ValueError, match="at least one non-zero"):
+            estimator.fit(frame, left, sample_weight=np.zeros(200))
+
+
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
     frame, left = customers(1_500)
     first, second, other = (ChurnClassifier(random_state=seed).fit(frame, left) for seed in (3, 3, 4))

@@ -7,7 +7,7 @@ from scipy.stats import beta
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from churnml.evaluation.judge import SLICE_DRAWS, judge
-from churnml.evaluation.metrics import CHURN_METRICS, VALUE_METRICS, expected_calibration_error
+from churnml.evaluation.metrics import CHURN_METRICS, VALUE_METRICS, calibration_error, expected_calibration_error
 from churnml.evaluation.profit import Retention, expected_maximum_profit, profit_at_bayes_cut
 
 
@@ -69,7 +69,7 @@ def test_the_bayes_cut_needs_probabilities_that_are_right():
 
 
 def test_the_expected_calibration_error_falls_with_the_root_of_n():
-    few, many = (expected_calibration_error(np.full(n, 0.1), draws=100).mean() for n in (1_000, 16_000))
+    few, many = (expected_calibration_error(np.full(n, 0.1), np.ones(n), draws=100).mean() for n in (1_000, 16_000))
     assert few == pytest.approx(4 * many, rel=0.25)
 
 
@@ -79,6 +79,16 @@ def test_right_probabilities_show_the_expected_calibration_error():
     assert expected["low"] <= judged.loc[("model", "ece"), "value"] <= expected["high"]
     assert expected["low"] < expected["value"] < expected["high"]
     assert ("recency", "ece_expected") not in judged.index
+
+
+def test_of_few_heavy_rows_more_calibration_error_is_expected():
+    rng = np.random.default_rng(0)
+    predicted = np.sort(rng.beta(1, 12, 3_000))
+    weight = np.where(rng.random(3_000) < 0.06, 10.0, 1.0)
+    right = [calibration_error((rng.random(3_000) < predicted).astype(float), predicted, weight) for _ in range(60)]
+    told = expected_calibration_error(predicted, weight, draws=100).mean()
+    assert np.mean(right) == pytest.approx(told, rel=0.1)
+    assert told > 1.3 * expected_calibration_error(predicted, np.ones(3_000), draws=100).mean()
 
 
 def test_slices_are_measured_like_the_whole_and_those_with_too_few_have_nulls():

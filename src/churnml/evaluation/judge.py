@@ -147,7 +147,8 @@ def _judged(
     keys = list(drawn[0])
     spans = {key: (float(low), float(high)) for key, low, high in zip(keys, *bounds, strict=True)}
     if "ece" in metrics:
-        errors = expected_calibration_error(tested[PREDICTED].to_numpy(dtype=np.float64), draws=draws, seed=seed)
+        predicted = tested[PREDICTED].to_numpy(dtype=np.float64)
+        errors = expected_calibration_error(predicted, own, draws=draws, seed=seed)
         point[MODEL, "ece_expected"] = float(errors.mean())
         low, high = np.percentile(errors, _INTERVAL)
         spans[MODEL, "ece_expected"] = float(low), float(high)

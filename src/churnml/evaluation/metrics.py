@@ -47,7 +47,7 @@ def coverage(observed: Array, low: Array, high: Array, weight: Array) -> float:
     return float(np.average((low <= observed) & (observed <= high), weights=weight))
 
 
-def expected_calibration_error(predicted: Array, *, draws: int, seed: int = 0) -> Array:
+def expected_calibration_error(predicted: Array, weight: Array, *, draws: int, seed: int = 0) -> Array:
     """Return the calibration errors that perfect probabilities would show on so few rows.
 
     The error of ten bins is never 0: it falls with the root of n, and only what lies above this says anything about the
@@ -57,6 +57,8 @@ def expected_calibration_error(predicted: Array, *, draws: int, seed: int = 0) -
     ----------
     predicted : array of shape (n,)
         Probabilities, from which outcomes are drawn.
+    weight : array of shape (n,)
+        How much each row counts: of few heavy rows more error is to be expected.
     draws : int
         How many times.
     seed : int
@@ -67,8 +69,8 @@ def expected_calibration_error(predicted: Array, *, draws: int, seed: int = 0) -
     array of shape (draws,)
         The error of each draw; their mean is what to expect.
     """
-    ranked = np.sort(predicted)
-    rng, weight = np.random.default_rng(seed), np.ones(len(ranked))
+    order, rng = np.argsort(predicted, kind="stable"), np.random.default_rng(seed)
+    ranked, weight = predicted[order], weight[order]
     drawn = ((rng.random(len(ranked)) < ranked).astype(np.float64) for _ in range(draws))
     return np.array([calibration_error(outcomes, ranked, weight) for outcomes in drawn])
 

@@ -13,7 +13,7 @@ from scipy.special import logit
 from sklearn.base import ClassifierMixin
 from sklearn.utils import assert_all_finite, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from churnml.errors import DataError
 from churnml.models.boosting import (
@@ -30,7 +30,7 @@ from churnml.models.boosting import (
 from churnml.models.calibration import Calibrator, choose_calibrator, error_of_shift, lasting, level_shift, shifted
 from churnml.models.columns_of import ModelColumns
 from churnml.models.contributions import centres_of, contributions
-from churnml.models.estimator import TableEstimator
+from churnml.models.estimator import TableEstimator, row_weights
 from churnml.models.folds import inner_folds, later_rows
 
 Array = npt.NDArray[np.float64]
@@ -118,7 +118,15 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         self.classes_, outcome = two_classes(y, len(frame))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         target = outcome.astype(np.float64)
-        weight = _check_sample_weight(sample_weight, frame, ensure_non_negative=True)
+        weight = row_weights(sample_weight, frame)
+        check_consistent_length(*(rows for rows in (frame, groups, as_of) if rows is not None))
+        if self.population_rate is not None and not 0 < float(self.population_rate) < 1:
+            raise DataError(
+                f"population_rate is {self.population_rate}",
+                "give the share of churners, above 0 and below 1, or nothing",
+            )
+        if len(np.unique(outcome[weight > 0])) < 2:
+            raise DataError("all rows that have a weight are of one class", "look at sample_weight", rows=len(frame))
         ladder = Ladder.of(len(frame), self.effort)
         tried = list(ladder.candidates)
         if self.capacity is not None:

@@ -65,6 +65,9 @@ def contributions(booster: lgb.Booster, matrix: Array, centres: Mapping[str, lis
         booster.model_to_string().replace("is_linear=1", "is_linear=0").replace("[linear_tree: 1]", "[linear_tree: 0]")
     )
     flat = lgb.Booster(model_str=text)
+    for tree, leaf in _leaves(booster):
+        if "leaf_const" in leaf and not leaf.get("leaf_features"):  # a line of no column: its constant is predicted
+            flat.set_leaf_output(tree, leaf["leaf_index"], leaf["leaf_const"])
     added = np.asarray(flat.predict(matrix, pred_contrib=True, num_threads=0))[:, :-1]
     leaves = np.asarray(flat.predict(matrix, pred_leaf=True, num_threads=0))
     for line in _lines(booster, centres):
@@ -100,10 +103,14 @@ def _lines(booster: lgb.Booster, centres: Mapping[str, list[float]]) -> Iterator
 
 
 def _linear_leaves(booster: lgb.Booster) -> Iterator[tuple[int, dict[str, Any]]]:
+    return ((tree, leaf) for tree, leaf in _leaves(booster) if leaf.get("leaf_features"))
+
+
+def _leaves(booster: lgb.Booster) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, tree in enumerate(booster.dump_model()["tree_info"]):
         waiting = [tree["tree_structure"]]
         while waiting:
             node = waiting.pop()
-            if "leaf_index" in node and node.get("leaf_features"):
+            if "leaf_index" in node:
                 yield number, node
             waiting += [node[side] for side in ("left_child", "right_child") if side in node]

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from churnml.errors import ChurnmlError, DataError
 from churnml.models.columns_of import ModelColumns
@@ -80,6 +81,12 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
             model.feature_names_in_ = np.array(list(model.columns_.kinds), dtype=object)
         model.n_features_in_ = len(model.columns_.kinds)
         return model, kept
+
+
+def row_weights(given: Any, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Return how much each row counts, in units of the mean: what LightGBM asks of a leaf is in rows."""
+    weight = np.asarray(_check_sample_weight(given, frame, ensure_non_negative=True), dtype=np.float64)
+    return weight / weight.mean()
 
 
 def read_json(file: Path) -> Any:

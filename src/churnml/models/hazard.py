@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from churnml.errors import DataError
 from churnml.models.boosting import Candidate, Problem, climb, load_booster, predicted, save_booster
 from churnml.models.calibration import EDGE, MOST_SHIFT
 from churnml.models.columns_of import ModelColumns
-from churnml.models.estimator import TableEstimator
+from churnml.models.estimator import TableEstimator, row_weights
 from churnml.models.folds import Folds, forward, inner_folds
 from churnml.models.periods import PersonPeriods
 
@@ -126,7 +126,8 @@ class HazardModel(TableEstimator):
         """
         frame = self.frame(X, fitting=True)
         days, causes = _watched(duration, cause, len(frame))
-        weight = _check_sample_weight(sample_weight, frame, ensure_non_negative=True)
+        weight = row_weights(sample_weight, frame)
+        check_consistent_length(*(rows for rows in (frame, groups, as_of) if rows is not None))
         random = check_random_state(self.random_state)
         customers = np.arange(len(frame)) if groups is None else pd.factorize(np.asarray(groups))[0]
         length = days / self.period_days

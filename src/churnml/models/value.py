@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import RegressorMixin
 from sklearn.utils import assert_all_finite, check_consistent_length, check_random_state, column_or_1d
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from churnml.errors import DataError
 from churnml.models.boosting import Candidate, Ladder, Problem, climb, load_booster, predicted, save_booster
 from churnml.models.calibration import MOST_SHIFT
 from churnml.models.columns_of import ModelColumns
-from churnml.models.estimator import TableEstimator
+from churnml.models.estimator import TableEstimator, row_weights
 from churnml.models.folds import Folds, inner_folds
 from churnml.models.intervals import Intervals
 
@@ -88,7 +88,8 @@ class ValueRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
         value = np.asarray(column_or_1d(y, warn=True), dtype=np.float64)
         assert_all_finite(value, input_name="y")
         check_consistent_length(frame, value)
-        weight = _check_sample_weight(sample_weight, frame, ensure_non_negative=True)
+        weight = row_weights(sample_weight, frame)
+        check_consistent_length(*(rows for rows in (frame, groups, as_of) if rows is not None))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.columns_, matrix = ModelColumns.learned(frame, value, groups, seed=seed)
         folds = inner_folds(value, groups, as_of, label_days=self.label_days, seed=seed)

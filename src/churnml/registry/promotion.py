@@ -115,7 +115,7 @@ def promote(
         target = max(state.versions) if version is None else version
         asked = Promotion(model, "promote", target, state.champion, who or user(), now(config), why)
         before = [] if state.champion is None else [*state.before, state.champion]
-        _require_approval(config, state, asked, signed=bool(who and why))
+        _require_approval(config, state, asked, signed=bool(who and who.strip() and why and why.strip()))
         return _carried_out(store, state, asked, before)
 
 
@@ -165,7 +165,7 @@ def rollback(
         elif state.champion is not None:
             before.append(state.champion)
         asked = Promotion(model, "rollback", target, state.champion, who or user(), now(config), why)
-        _require_approval(config, state, asked, signed=bool(who and why))
+        _require_approval(config, state, asked, signed=bool(who and who.strip() and why and why.strip()))
         return _carried_out(store, state, asked, before)
 
 
