@@ -132,4 +132,5 @@ def test_the_level_is_that_of_a_base_that_nobody_contacted(saved):
     model.fit(features[kept], left[kept], sample_weight=weight[kept])
     mended = model.predict_proba(features)[:, 1].mean()
     assert poisoned / expected < 0.8
-    assert abs(mended / expected - 1) < 0.2
+    left_alone = left[kept].sum()
+    assert abs(mended / expected - 1) < 2.5 / np.sqrt(left_alone), left_alone  # what chance allows so few leavers

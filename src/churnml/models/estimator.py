@@ -86,7 +86,7 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
 def row_weights(given: Any, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
     """Return how much each row counts, in units of the mean: what LightGBM asks of a leaf is in rows."""
     weight = np.asarray(_check_sample_weight(given, frame, ensure_non_negative=True), dtype=np.float64)
-    return weight / weight.mean()
+    return np.asarray(weight / weight.mean(), dtype=np.float64)
 
 
 def read_json(file: Path) -> Any:

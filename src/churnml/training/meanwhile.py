@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,10 @@ def rule_meanwhile(histories: Histories, *, progress: bool = False) -> Finding |
     dates = usable_dates(histories)
     if not dates:
         return None
-    label = histories.config.label
+    config = histories.config
+    ours = config.features.model_copy(update={"python": None})  # no rule reads a feature of the operator's own
+    histories = replace(histories, config=config.model_copy(update={"features": ours}))
+    label = config.label
     split = out_of_time(dates, label.lead_days + label.horizon_days)
     panel = Panel(histories, [*split.train[-_DATES:], *split.test], labels=True, only=[rule.column for rule in RULES])
     rows = panel.to_pandas(progress=progress).dropna(subset=CHURNED)
