@@ -258,10 +258,12 @@ def test_the_columns_made_from_the_outcome_are_found_and_no_other(telco_report):
 
 
 @needs("telco_ibm_5tables")
-def test_one_date_is_not_enough_and_check_says_why(telco_report):
-    [about_time] = [warning["message"] for warning in telco_report.warnings() if not warning["column"]]
+def test_one_date_is_not_enough_and_check_says_why_and_what_to_do_meanwhile(telco_report):
+    about_time, meanwhile = [warning["message"] for warning in telco_report.warnings() if not warning["column"]]
     assert "must lie 30 days apart" in about_time
     assert "from 2018-10-01 to 2018-10-01" in about_time
+    assert "call first those with the lowest value of “days as a customer”" in meanwhile
+    assert "1,869 of 7,043 left" in meanwhile
     assert not telco_report.enough_to_train
 
 
