@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from churnml.errors import ChurnmlError
-from churnml.models.folds import Folds, Later
+from churnml.models.folds import Folds, Later, Rows
 
 Array = npt.NDArray[np.float64]
 
@@ -216,28 +216,32 @@ def climb(problem: Problem, folds: Folds, ladder: Sequence[Candidate], *, compar
     Climbed
         The booster, and predictions for rows that their models have not seen.
     """
-    everywhere = range(len(folds.pairs))
-    first = everywhere[:compared_on]
+    compared = {fold: (_some(fit, problem.seed), judge) for fold, (fit, judge) in enumerate(folds.pairs[:compared_on])}
     data = {(one.columns, one.linear): problem.dataset(one) for one in ladder}
     fitted: dict[tuple[Candidate, int], tuple[lgb.Booster, Array]] = {}
 
-    def fit(tasks: list[tuple[Candidate, int]]) -> None:
-        with ThreadPoolExecutor(_workers()) as pool, interruptible():
-            done = pool.map(lambda task: _judged(problem, data[task[0].columns, task[0].linear], folds, *task), tasks)
-            fitted.update(zip(tasks, done, strict=True))
+    def fit(candidates: Sequence[Candidate], pairs: Mapping[int, tuple[Rows, Rows]]) -> None:
+        def judged(task: tuple[Candidate, int]) -> tuple[lgb.Booster, Array]:
+            candidate, fold = task
+            return _judged(problem, data[candidate.columns, candidate.linear], *pairs[fold], candidate)
 
-    def curve(candidate: Candidate, over: Sequence[int]) -> Array:
+        tasks = [(candidate, fold) for candidate in candidates for fold in pairs]
+        with ThreadPoolExecutor(_workers()) as pool, interruptible():
+            fitted.update(zip(tasks, pool.map(judged, tasks), strict=True))
+
+    def curve(candidate: Candidate, over: Iterable[int]) -> Array:
         lines = [fitted[candidate, fold][1] for fold in over]
         shortest = min(len(line) for line in lines)
         return np.asarray(np.mean([line[:shortest] for line in lines], axis=0))
 
-    fit([(candidate, fold) for candidate in ladder for fold in first])
-    losses = {candidate: float(curve(candidate, first).min()) for candidate in ladder}
+    fit(ladder, compared)
+    losses = {candidate: float(curve(candidate, compared).min()) for candidate in ladder}
     chosen = ladder[0]
     for candidate in ladder[1:]:
         if losses[candidate] < losses[chosen] * (1 - _WORTH):
             chosen = candidate
-    fit([(chosen, fold) for fold in everywhere if fold not in first])
+    everywhere = dict(enumerate(folds.pairs))
+    fit([chosen], {fold: pair for fold, pair in everywhere.items() if len(compared.get(fold, [()])[0]) < len(pair[0])})
     best = int(curve(chosen, everywhere).argmin()) + 1
     rounds = max(round(best * _MORE), 1)
     matrix = problem.matrices[chosen.columns]
@@ -261,10 +265,17 @@ def refitted(problem: Problem, climbed: Climbed, later: Later) -> Array:
     return predicted(booster, problem.matrices[chosen.columns][later.judge])
 
 
+def _some(rows: Rows, seed: int) -> Rows:
+    """Draw rows to compare candidates by; all where they are not too many."""
+    if len(rows) <= _MANY_ROWS:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, _MANY_ROWS, replace=False))
+
+
 def _judged(
-    problem: Problem, data: lgb.Dataset, folds: Folds, candidate: Candidate, fold: int
+    problem: Problem, data: lgb.Dataset, fit_on: Rows, judged_by: Rows, candidate: Candidate
 ) -> tuple[lgb.Booster, Array]:
-    fit, judge = (data.subset(rows.tolist()) for rows in folds.pairs[fold])
+    fit, judge = (data.subset(rows.tolist()) for rows in (fit_on, judged_by))
     told: dict[str, Any] = {}
     watch: list[Any] = [_stop_when_asked, lgb.early_stopping(_PATIENCE, verbose=False), lgb.record_evaluation(told)]
     booster = lgb.train(
