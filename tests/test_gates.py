@@ -23,15 +23,15 @@ FIGURES = {  # of a model that passes every gate narrowly
     ("model", "ece_expected"): (0.005, 0.002, 0.008),
 }
 SLICES = {"plan=basic": (0.66, 100), "plan=plus": (0.9, 500), "region=north": (0.5, 99), "region=south": (None, 400)}
-EVIDENCE = {"out_of_time": True, "leaks": [], "train_churners": 200, "test_churners": 50}
+EVIDENCE = {"out_of_time": True, "leaks": [], "train": 200, "test": 50}
 
 
 def evaluation(figures=(), slices=()):
     found = FIGURES | dict(figures)
-    rows = [(model, metric, "all", *numbers, 900) for (model, metric), numbers in found.items()]
+    rows = [(model, metric, "all", *numbers, 900, 9_000) for (model, metric), numbers in found.items()]
     parts = SLICES | dict(slices)
-    rows += [("model", "auc", part, auc, None, None, left) for part, (auc, left) in parts.items()]
-    columns = ["model", "metric", "slice", "value", "low", "high", "positives"]
+    rows += [("model", "auc", part, auc, None, None, left, 10 * left) for part, (auc, left) in parts.items()]
+    columns = ["model", "metric", "slice", "value", "low", "high", "positives", "n"]
     return pd.DataFrame(rows, columns=columns).astype({"value": float})
 
 
@@ -54,7 +54,7 @@ def test_a_model_may_pass_every_gate_narrowly():
         ("level", {"figures": {("model", "level"): (0.89, 0.8, 0.99)}}),
         ("calibrated", {"figures": {("model", "ece"): (0.0151, 0.01, 0.02)}}),
         ("even_slices", {"slices": {"plan=basic": (0.649, 100)}}),
-        ("enough_churners", {"train_churners": 199}),
+        ("enough_churners", {"train": 199}),
         ("no_leak", {"leaks": ["status"]}),
         ("out_of_time", {"out_of_time": False}),
     ],
@@ -76,6 +76,14 @@ def test_a_model_that_fails_one_gate_fails_no_other(gate, worsened):
 )
 def test_the_numbers_of_the_gates_can_be_set(gate, limits):
     assert refusing(limits=Gates(**limits)) == [gate]
+
+
+def test_a_group_that_is_everyone_is_no_group_to_compare_with():
+    only = {"plan=basic": (0.66, 10), "plan=plus": (0.9, 20), "region=south": (None, 30), "month=2024-04": (0.75, 900)}
+    given = Evidence(**EVIDENCE, champion=Comparison("compared", 1))
+    [gate] = [gate for gate in churn_verdict(evaluation(slices=only), given).gates if gate.name == "even_slices"]
+    assert gate.passed
+    assert gate.message().startswith("no group had 100 churners or more")
 
 
 def test_a_level_whose_interval_holds_1_passes_however_far_it_is():
@@ -130,3 +138,16 @@ def test_only_a_gate_that_could_not_ask_is_answered_later():
     assert none_after_all(unreachable) == Gate("not_worse_than_champion", True, {"case": "none"})
     for gate in (Gate("level", False, {}), Gate("not_worse_than_champion", False, {"champion": 1})):
         assert none_after_all(gate) is gate
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"gates": {"train_churners": True}}, "gates.train_churners"),
+        ({"gates": {"level_high": float("inf")}}, "gates.level_high"),
+        ({"sensitive": ["gender", "churned_at"]}, "churned_at is no attribute that groups could be compared by"),
+    ],
+)
+def test_what_is_no_number_or_no_attribute_is_refused(section, message):
+    with pytest.raises(ChurnmlError, match=message):
+        load_config({"tables": {"customers": {"path": "x.csv"}}, "label": {"mode": "terminated"}, **section})

@@ -299,7 +299,7 @@ def value_tested(seed=0, n=4_000):
     return pd.DataFrame({**frame, "observed": brought, "predicted": worth, "last_year_spend": rng.permutation(worth)})
 
 
-ENOUGH = {"out_of_time": True, "leaks": [], "train_churners": 200, "test_churners": 50}
+ENOUGH = {"out_of_time": True, "leaks": [], "train": 200, "test": 50}
 
 
 def verdict_of(model, tested, **evidence):
@@ -352,11 +352,12 @@ FAILING = {
         lambda rows: rows.assign(logistic=rows["predicted"] * 0.7 + 0.3 * rows["observed"]),
     ),
     ("churn", "level"): ({}, lambda rows: rows.assign(predicted=rows["predicted"] * 1.17)),
-    ("churn", "enough_churners"): ({"test_churners": 49}, lambda rows: rows),
+    ("churn", "enough_churners"): ({"test": 49}, lambda rows: rows),
     ("churn", "no_leak"): ({"leaks": ["closing_code"]}, lambda rows: rows),
     ("value", "out_of_time"): ({"out_of_time": False}, lambda rows: rows),
     ("value", "not_worse_than"): ({}, lambda rows: rows.assign(last_year_spend=rows["observed"])),
     ("value", "level"): ({}, lambda rows: rows.assign(predicted=rows["predicted"] * 1.3)),
+    ("value", "enough_payers"): ({"train": 199}, lambda rows: rows),
     ("value", "no_leak"): ({"leaks": ["closing_code"]}, lambda rows: rows),
 }
 
@@ -394,6 +395,15 @@ def registered(config, folder, trained, name, tested, verdict):
     return _register(config, folder)[name]
 
 
+@contextlib.contextmanager
+def alias_set_by_hand(config, name, version):
+    with store.opened(config) as opened:
+        opened.client.set_registered_model_alias(name, "champion", str(version))
+    yield
+    with store.opened(config) as opened:
+        opened.client.delete_registered_model_alias(name, "champion")
+
+
 @pytest.mark.parametrize(("model", "gate"), list(FAILING))
 def test_a_model_that_fails_one_gate_only_is_refused_through_every_door(refusing, model, gate, tmp_path):
     config, versions = refusing
@@ -407,6 +417,15 @@ def test_a_model_that_fails_one_gate_only_is_refused_through_every_door(refusing
         churnml.score(config, AS_OF)
     loaded = champions.load(config, model, candidate=True)
     assert not loaded.verdict.passed
+    with alias_set_by_hand(config, f"refusing-{model}", version):
+        with pytest.raises(
+            churnml.ChurnmlError, match=rf"version {version} was made champion of the {model} model outside"
+        ):
+            champions.load(config, model)
+        with pytest.raises(churnml.ChurnmlError, match=r"outside of churnml|no champion"):
+            churnml.score(config, AS_OF)
+        with pytest.raises(churnml.ChurnmlError, match=r"outside of churnml|no champion"):
+            churnml.campaign_open(config, "refused", AS_OF)
 
 
 @pytest.fixture(scope="module")
@@ -432,12 +451,11 @@ def test_what_passed_waits_for_a_name_and_a_reason_before_every_door(waiting, tr
     assert promotion.champion(config, "churn") is None
     with pytest.raises(churnml.ChurnmlError, match="version 1 of the churn model passed its gates and waits for"):
         churnml.score(config, AS_OF)
-    with store.opened(config) as opened:
-        opened.client.set_registered_model_alias("waiting-churn", "champion", "1")
-    with pytest.raises(churnml.ChurnmlError, match="waits for approval"):
+    with (
+        alias_set_by_hand(config, "waiting-churn", 1),
+        pytest.raises(churnml.ChurnmlError, match="waits for approval"),
+    ):
         churnml.score(config, AS_OF)
-    with store.opened(config) as opened:
-        opened.client.delete_registered_model_alias("waiting-churn", "champion")
     change = churnml.promote(config, "churn", report.version, who="Ann", why="agreed with the retention team")
     assert (change["version"], change["who"]) == (1, "Ann")
     tested = churn_tested(seed=1)

@@ -76,6 +76,19 @@ def test_calibration_has_ten_bins_of_equal_mass_with_the_mean_of_both():
     assert f"{observed.sum():,}" in figure.get_suptitle()
 
 
+def test_a_row_that_stands_for_several_is_drawn_as_often():
+    observed, risk = (column[:500] for column in outcomes())
+    weight = np.random.default_rng(2).integers(1, 4, 500)
+    often = [np.repeat(column, weight) for column in (observed, risk)]
+    assert plots.share_found(observed, risk, weight=weight) == pytest.approx(plots.share_found(*often))
+    for draw in (plots.calibration, plots.value_by_decile):
+        one, other = draw(observed, risk, weight=weight), draw(*often)
+        assert one.get_suptitle() == other.get_suptitle()
+    np.testing.assert_allclose(
+        points(plots.calibration(observed, risk, weight=weight).axes[0]), points(plots.calibration(*often).axes[0])
+    )
+
+
 def test_intervals_are_wilsons():
     low, high = plots._wilson(np.array([0.0, 0.1, 1.0]), np.array([20.0, 50.0, 7.0]))
     expected = [

@@ -433,6 +433,21 @@ def test_promoting_the_champion_changes_nothing(stocked):
     assert len(promotion.history(stocked, "churn")) == 1
 
 
+def test_an_alias_that_was_moved_by_hand_can_be_signed_for_and_rolled_back(stocked):
+    promotion.promote(stocked, "churn", 1)
+    promotion.promote(stocked, "churn", 2)
+    with store.opened(stocked) as opened:
+        opened.client.set_registered_model_alias("demo-churn", "champion", "3")
+    done = promotion.promote(stocked, "churn", 3, who="Ann", why="agreed")
+    last = promotion.history(stocked, "churn")[-1]
+    assert (last["version"], last["who"], last["why"]) == (3, "Ann", "agreed")
+    assert not done.changed
+    assert promotion.rollback(stocked, "churn").version == 2
+    with store.opened(stocked) as opened:
+        opened.client.set_registered_model_alias("demo-churn", "champion", "3")
+    assert promotion.rollback(stocked, "churn").version == 2
+
+
 def test_rolling_back_twice_goes_back_two_steps(stocked):
     for number in (1, 2, 3):
         promotion.promote(stocked, "churn", number)

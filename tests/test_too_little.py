@@ -80,3 +80,28 @@ def test_departures_of_every_type_together_are_proposed_where_they_would_do(simu
     assert facts["types"] == "port_out"
     assert facts["train"] > found(config, "few_to_test")["found"]
     assert found(config.model_copy(update={"gates": RICH}), "every_type") is None
+
+
+def test_dates_begin_with_events_and_not_with_the_oldest_plan(simulated):
+    everything = simulated.model_copy(update={"training": None})
+    with open_histories(everything) as histories:
+        first = usable_dates(histories)[0]
+        begun = min(report.first for name, report in histories.reports.items() if name in ("usage", "bills"))
+        assert histories.reports["subscriptions"].first < begun
+    assert begun.date() < first <= (begun + dt.timedelta(days=92)).date()
+
+
+def test_a_rule_that_is_no_better_than_chance_is_not_recommended(simulated, monkeypatch):
+    monkeypatch.setattr("churnml.training.meanwhile._CHANCE", 0.99)
+    with open_histories(simulated) as histories:
+        told = rule_meanwhile(histories).message()
+    assert told.startswith("no simple rule is shown to beat chance")
+    assert "call first" not in told
+
+
+def test_one_date_tells_of_missing_churners_too(simulated):
+    day = dt.date(2024, 3, 1)
+    one = simulated.model_copy(update={"training": Training(first=day, last=day), "gates": RICH})
+    assert found(one, "one_date")["missing"] > 0
+    few, more = found(one, "few_to_test"), found(one, "more_customers")
+    assert more["customers"] == pytest.approx(more["now"] * few["needed"] / few["found"], abs=1)

@@ -7,6 +7,7 @@ KNOWN_AT = "known_at"
 SIGNED_UP_AT = "signed_up_at"
 CHURNED_AT = "churned_at"
 CHURN_TYPE = "churn_type"
+CHURN_REASON = "churn_reason"
 
 CHURNED = "churned"
 VALUE = "value"

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic import model_validator as _model_validator
 
 from churnml import asof
+from churnml.columns import CHURN_REASON, CHURN_TYPE, CHURNED_AT, CUSTOMER_ID
 from churnml.errors import ChurnmlError
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -43,7 +44,7 @@ Name = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
 class Section(BaseModel):
     """A part of the configuration: frozen, and it knows no other keys than its own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
 
 class Identities(Section):
@@ -295,10 +296,10 @@ class Gates(Section):
     level_low: Annotated[float, Field(ge=0, le=1)] = 0.9
     level_high: Annotated[float, Field(ge=1)] = 1.1
     ece_excess: Share = 0.01
-    slice_churners: Annotated[int, Field(ge=1)] = 100
+    slice_churners: Annotated[int, Field(ge=1, strict=True)] = 100
     slice_auc: Share = 0.1
-    train_churners: Annotated[int, Field(ge=0)] = 200
-    test_churners: Annotated[int, Field(ge=0)] = 50
+    train_churners: Annotated[int, Field(ge=0, strict=True)] = 200
+    test_churners: Annotated[int, Field(ge=0, strict=True)] = 50
     approval: bool = False
 
 
@@ -324,6 +325,14 @@ class Config(Section):
     service: dict[str, Any] = {}
     sensitive: tuple[Name, ...] = ()
     folder: Path = Field(default=Path(), exclude=True)
+
+    @field_validator("sensitive")
+    @classmethod
+    def _sensitive_are_attributes(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [name for name in names if name in (CUSTOMER_ID, CHURNED_AT, CHURN_TYPE, CHURN_REASON)]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)} is no attribute that groups could be compared by")
+        return names
 
     @field_validator("timezone")
     @classmethod

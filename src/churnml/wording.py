@@ -114,6 +114,12 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "在此之前，请先联系“{phrase}”{direction}的客户：排在前十分之一的客户，流失率是整体的 {lift:.1f} 倍"
         "（95% 区间 {lift_low:.1f} 至 {lift_high:.1f}；AUC {auc:.3f}，{auc_low:.3f} 至 {auc_high:.3f}；{rows:,} 个客户中 {left:,} 个流失），{how}",
     ),
+    "no_better_rule": (
+        "no simple rule is shown to beat chance meanwhile: the best, {direction} value of “{phrase}” first, has an AUC of {auc:.3f} "
+        "({auc_low:.3f} to {auc_high:.3f}; {left:,} of {rows:,} left), {how}",
+        "目前没有简单规则被证明优于随机：最好的是“{phrase}”{direction}者优先，AUC {auc:.3f}"
+        "（{auc_low:.3f} 至 {auc_high:.3f}；{rows:,} 个客户中 {left:,} 个流失），{how}",
+    ),
     "no_rule_meanwhile": (
         "no simple rule can be measured meanwhile either: at the date to test on {left:,} of {rows:,} customers left",
         "目前也无法评估任何简单规则：测试日期的 {rows:,} 个客户中有 {left:,} 个流失",
@@ -210,9 +216,21 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "in none of {slices} groups with {churners:,} churners or more is its AUC more than {most:g} below the whole ({auc:.3f})",
         "在流失客户不少于 {churners:,} 个的 {slices} 个群体中，AUC 均未比整体（{auc:.3f}）低 {most:g} 以上",
     ),
+    "gate_even_slices_none": (
+        "no group had {churners:,} churners or more, so that none could be compared with the whole (AUC {auc:.3f})",
+        "没有流失客户不少于 {churners:,} 个的群体，无法与整体（AUC {auc:.3f}）比较",
+    ),
     "gate_even_slices_refused": (
         "in groups with {churners:,} churners or more its AUC is more than {most:g} below the whole ({auc:.3f}): {worst}",
         "在流失客户不少于 {churners:,} 个的群体中，AUC 比整体（{auc:.3f}）低 {most:g} 以上：{worst}",
+    ),
+    "gate_enough_payers": (
+        "there were enough rows with a value other than 0: {train:,} to train on ({needed_train:,} are needed), {test:,} to test on ({needed_test:,} are needed)",
+        "价值不为 0 的记录足够：训练 {train:,} 条（需要 {needed_train:,} 条），测试 {test:,} 条（需要 {needed_test:,} 条）",
+    ),
+    "gate_enough_payers_refused": (
+        "there were too few rows with a value other than 0: {train:,} to train on ({needed_train:,} are needed), {test:,} to test on ({needed_test:,} are needed)",
+        "价值不为 0 的记录不足：训练 {train:,} 条（需要 {needed_train:,} 条），测试 {test:,} 条（需要 {needed_test:,} 条）",
     ),
     "gate_enough_churners": (
         "there were enough churners: {train:,} to train on ({needed_train:,} are needed), {test:,} to test on ({needed_test:,} are needed)",

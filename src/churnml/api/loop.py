@@ -162,6 +162,7 @@ def _model(trained: TrainReport, name: ModelName) -> TrainedModel:
         tested=fitted.tested,
         evaluation=fitted.evaluation,
         verdict=fitted.verdict,
+        touched=fitted.bundle.facts["touched"],
     )
 
 

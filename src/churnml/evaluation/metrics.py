@@ -78,8 +78,8 @@ def expected_calibration_error(predicted: Array, weight: Array, *, draws: int, s
 def normalised_gini(observed: Array, predicted: Array, weight: Array) -> float:
     """Return the Gini of values in the order of predictions over that in their own order; 1 is a perfect ranking."""
     centred = (observed - np.average(observed, weights=weight)) * weight
-    best = float(np.sum(centred * _mid_ranks(observed, weight)))
-    return float(np.sum(centred * _mid_ranks(predicted, weight))) / best if best else float("nan")
+    best = float(np.sum(centred * mid_ranks(observed, weight)))
+    return float(np.sum(centred * mid_ranks(predicted, weight))) / best if best else float("nan")
 
 
 def decile_mape(observed: Array, predicted: Array, weight: Array) -> float:
@@ -127,7 +127,8 @@ def places(values: Array) -> npt.NDArray[np.intp]:
     return place
 
 
-def _mid_ranks(values: Array, weight: Array) -> Array:
+def mid_ranks(values: Array, weight: Array) -> Array:
+    """Return how much weight lies below each row, and half of what shares its value."""
     place = places(values)
     mass = np.bincount(place, weight)
     return np.asarray((np.cumsum(mass) - mass / 2)[place])

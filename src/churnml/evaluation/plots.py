@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from churnml.evaluation.metrics import mid_ranks
 from churnml.wording import Language, say
 
 WIDTH = 5.2  # inches
@@ -53,7 +54,9 @@ Numbers = NDArray[np.float64]
 
 
 @matplotlib.rc_context(_STYLE)
-def gain_and_lift(observed: ArrayLike, scores: Mapping[str, ArrayLike], lang: Language = "en") -> Figure:
+def gain_and_lift(
+    observed: ArrayLike, scores: Mapping[str, ArrayLike], lang: Language = "en", *, weight: ArrayLike | None = None
+) -> Figure:
     """Draw which share of the leavers is found among those with the highest scores.
 
     Parameters
@@ -65,6 +68,8 @@ def gain_and_lift(observed: ArrayLike, scores: Mapping[str, ArrayLike], lang: La
         Among equal scores the order counts as random.
     lang : {"en", "zh"}
         Language.
+    weight : array of shape (n,), optional
+        How many customers each row stands for; 1 by default.
 
     Returns
     -------
@@ -76,11 +81,11 @@ def gain_and_lift(observed: ArrayLike, scores: Mapping[str, ArrayLike], lang: La
     ValueError
         If lengths differ.
     """
-    left = _aligned(observed, **scores)[0]
+    left, *_, weight = _aligned(observed, **scores, weight=_ones(weight, observed))
     if not left.sum():
         return _nothing(say("plot_nobody_left", lang), lang)
     shares = np.linspace(0, 1, 201)
-    found = {name: np.interp(shares, *_gain(left, np.asarray(score, float))) for name, score in scores.items()}
+    found = {name: np.interp(shares, *_gain(left, np.asarray(score, float), weight)) for name, score in scores.items()}
     best = next(iter(found.values()), shares)
     figure, axes = _canvas(say("plot_gain", lang, share=percent(_at_a_tenth(best))), 3.9, left=0.11)
     axes.plot([0, 1], [0, 1], color=MID, linewidth=1.2)
@@ -115,17 +120,19 @@ def _tell_lifts(axes: Axes, found: Mapping[str, Numbers], lang: Language) -> Non
         axes.text(0.91, height, f"{_shortened(name, 28)}  {lift:.1f}×", ha="right", va="center")
 
 
-def _gain(left: Numbers, score: Numbers) -> tuple[Numbers, Numbers]:
-    ranked = pd.DataFrame({"score": score, "left": left}).groupby("score")["left"].agg(["size", "sum"])[::-1]
-    contacted = np.concatenate([[0.0], ranked["size"].cumsum() / len(left)])
-    return contacted, np.concatenate([[0.0], ranked["sum"].cumsum() / left.sum()])
+def _gain(left: Numbers, score: Numbers, weight: Numbers) -> tuple[Numbers, Numbers]:
+    ranked = pd.DataFrame({"score": score, "all": weight, "left": left * weight}).groupby("score").sum()[::-1]
+    shares = ranked.cumsum() / ranked.sum()
+    return np.concatenate([[0.0], shares["all"]]), np.concatenate([[0.0], shares["left"]])
 
 
 def _at_a_tenth(found: Numbers) -> float:
     return float(np.interp(0.1, np.linspace(0, 1, len(found)), found))
 
 
-def share_found(observed: ArrayLike, score: ArrayLike, contacted: float = 0.1) -> float:
+def share_found(
+    observed: ArrayLike, score: ArrayLike, contacted: float = 0.1, *, weight: ArrayLike | None = None
+) -> float:
     """Return which share of the leavers is among the customers with the highest scores.
 
     Parameters
@@ -134,6 +141,8 @@ def share_found(observed: ArrayLike, score: ArrayLike, contacted: float = 0.1) -
         1 for who left, 0 for who stayed; the higher the sooner contacted. Among equal scores the order is random.
     contacted : float
         Share of customers to take, 0-1.
+    weight : array of shape (n,), optional
+        How many customers each row stands for; 1 by default.
 
     Returns
     -------
@@ -145,12 +154,14 @@ def share_found(observed: ArrayLike, score: ArrayLike, contacted: float = 0.1) -
     ValueError
         If lengths differ.
     """
-    left, ranked = _aligned(observed, score=score)
-    return float(np.interp(contacted, *_gain(left, ranked))) if left.sum() else float("nan")
+    left, ranked, weight = _aligned(observed, score=score, weight=_ones(weight, observed))
+    return float(np.interp(contacted, *_gain(left, ranked, weight))) if left.sum() else float("nan")
 
 
 @matplotlib.rc_context(_STYLE)
-def calibration(observed: ArrayLike, predicted: ArrayLike, lang: Language = "en") -> Figure:
+def calibration(
+    observed: ArrayLike, predicted: ArrayLike, lang: Language = "en", *, weight: ArrayLike | None = None
+) -> Figure:
     """Draw which share left among customers with alike predicted risk.
 
     Parameters
@@ -161,6 +172,8 @@ def calibration(observed: ArrayLike, predicted: ArrayLike, lang: Language = "en"
         Probabilities of leaving, 0-1.
     lang : {"en", "zh"}
         Language.
+    weight : array of shape (n,), optional
+        How many customers each row stands for; 1 by default.
 
     Returns
     -------
@@ -174,20 +187,22 @@ def calibration(observed: ArrayLike, predicted: ArrayLike, lang: Language = "en"
     ValueError
         If lengths differ.
     """
-    left, risk = _aligned(observed, predicted=predicted)
+    left, risk, weight = _aligned(observed, predicted=predicted, weight=_ones(weight, observed))
     if not len(left):
         return _nothing(say("plot_no_rows", lang), lang)
-    bins = _in_bins(risk, left)
+    bins = _in_bins(risk, left, weight)
     low, high = _wilson(bins.mean, bins.size)
     end = min(1.0, 1.06 * max(high.max(), bins.predicted.max(), float(np.quantile(risk, 0.999))))
-    title = say("plot_calibration", lang, expected=risk.sum(), left=int(left.sum()), customers=len(left))
+    title = say(
+        "plot_calibration", lang, expected=risk @ weight, left=round(float(left @ weight)), customers=round(weight.sum())
+    )
     figure, axes = _canvas(title, 3.9, left=0.11, bottom=0.95)
     strip = figure.add_axes((0.11, 0.45 / 3.9, 0.845, 0.42 / 3.9), sharex=axes)
     axes.plot([0, end], [0, end], color=MID, linewidth=1.2)
     axes.text(end * 0.84, end * 0.84, say("plot_as_predicted", lang) + "  ", ha="right", va="bottom", color=GREY)
     axes.vlines(bins.predicted, low, high, color=BLUE, linewidth=1.4)
     axes.plot(bins.predicted, bins.mean, "o", color=BLUE, markersize=5.5)
-    strip.hist(risk, bins=list(np.linspace(0, np.sqrt(end), 41) ** 2), color=PALE)
+    strip.hist(risk, bins=list(np.linspace(0, np.sqrt(end), 41) ** 2), weights=weight, color=PALE)
     axes.set_xscale("function", functions=(_root, np.square))
     axes.set_yscale("function", functions=(_root, np.square))
     axes.set(xlim=(0, end), ylim=(0, end), xticks=_root_ticks(end), yticks=_root_ticks(end))
@@ -220,7 +235,14 @@ def _wilson(share: Numbers, count: Numbers) -> tuple[Numbers, Numbers]:
 
 
 @matplotlib.rc_context(_STYLE)
-def value_by_decile(observed: ArrayLike, predicted: ArrayLike, lang: Language = "en", currency: str = "") -> Figure:
+def value_by_decile(
+    observed: ArrayLike,
+    predicted: ArrayLike,
+    lang: Language = "en",
+    currency: str = "",
+    *,
+    weight: ArrayLike | None = None,
+) -> Figure:
     """Draw what customers brought against what was predicted, from the lowest to the highest prediction.
 
     Parameters
@@ -231,6 +253,8 @@ def value_by_decile(observed: ArrayLike, predicted: ArrayLike, lang: Language = 
         Language.
     currency : str
         Unit of money.
+    weight : array of shape (n,), optional
+        How many customers each row stands for; 1 by default.
 
     Returns
     -------
@@ -243,10 +267,10 @@ def value_by_decile(observed: ArrayLike, predicted: ArrayLike, lang: Language = 
     ValueError
         If lengths differ.
     """
-    value, forecast = _aligned(observed, predicted=predicted)
+    value, forecast, weight = _aligned(observed, predicted=predicted, weight=_ones(weight, observed))
     if not len(value):
         return _nothing(say("plot_no_rows", lang), lang)
-    bins = _in_bins(forecast, value)
+    bins = _in_bins(forecast, value, weight)
     title = say(
         "plot_value",
         lang,
@@ -437,13 +461,19 @@ class _Binned(NamedTuple):
     size: NDArray[Any]
 
 
-def _in_bins(predicted: Numbers, observed: Numbers) -> _Binned:
-    """Put rows into ten bins of equally many; equal predictions share one, so that the order of rows is nothing."""
-    rank = pd.Series(predicted).rank().to_numpy()
-    number = np.minimum((rank - 0.5) * _BINS // len(predicted), _BINS - 1)
-    rows = pd.DataFrame({"bin": number, "predicted": predicted, "observed": observed}).groupby("bin")
-    columns = (rows["predicted"].mean(), rows["observed"].mean(), rows["observed"].std().fillna(0.0), rows.size())
-    return _Binned(*(column.to_numpy(np.float64) for column in columns))
+def _in_bins(predicted: Numbers, observed: Numbers, weight: Numbers) -> _Binned:
+    """Put rows into ten bins of equal weight; equal predictions share one, so that the order of rows is nothing."""
+    number = np.minimum(mid_ranks(predicted, weight) * _BINS // weight.sum(), _BINS - 1)
+    place = np.unique(number, return_inverse=True)[1]
+    mass = np.bincount(place, weight)
+    forecast, mean = (np.bincount(place, column * weight) / mass for column in (predicted, observed))
+    size = mass**2 / np.bincount(place, weight**2)  # rows of one weight that tell as much (Kish, 1965)
+    variance = np.bincount(place, weight * (observed - mean[place]) ** 2) / mass
+    return _Binned(forecast, mean, np.sqrt(variance * size / np.maximum(size - 1, 1)), size)
+
+
+def _ones(weight: ArrayLike | None, observed: ArrayLike) -> ArrayLike:
+    return np.ones(np.size(observed)) if weight is None else weight
 
 
 def _aligned(observed: ArrayLike, **others: ArrayLike) -> list[Numbers]:

@@ -22,7 +22,7 @@ GATES = {
         "enough_churners",
         "no_leak",
     ),
-    "value": ("out_of_time", "not_worse_than", "not_worse_than_champion", "level", "no_leak"),
+    "value": ("out_of_time", "not_worse_than", "not_worse_than_champion", "level", "enough_payers", "no_leak"),
 }
 _ONCE = {"least": 0.9, "most": 1.1}  # the limits of verdicts that were stored before they told them
 

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from ibis import _
 
-from churnml.columns import AS_OF, CAUSE, CHURN_TYPE, CHURNED, CUSTOMER_ID, DURATION_DAYS, VALUE
+from churnml.columns import AS_OF, CAUSE, CHURN_REASON, CHURN_TYPE, CHURNED, CUSTOMER_ID, DURATION_DAYS, VALUE
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction.declare import Feature, How, Layout, Measure, Theme, day_of
 from churnml.feature_extraction.engine import Contexts
@@ -19,7 +19,7 @@ from churnml.feature_extraction.usage import LOOK_BACK_DAYS
 from churnml.tables.schema import SCHEMAS, Dtype, Kind
 
 _TAKEN = {CUSTOMER_ID, AS_OF, CHURNED, VALUE, DURATION_DAYS, CAUSE}
-_NEVER = {CUSTOMER_ID, CHURN_TYPE, "churn_reason"}  # of customers: what names a person, or tells how it ended
+_NEVER = {CUSTOMER_ID, CHURN_TYPE, CHURN_REASON}  # of customers: what names a person, or tells how it ended
 
 
 def own_features(path: Path, layout: Layout) -> list[Feature]:

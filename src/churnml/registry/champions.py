@@ -13,7 +13,7 @@ from churnml.evaluation.verdict import Verdict
 from churnml.files import scratch_folder
 from churnml.registry.intact import intact_folder
 from churnml.registry.names import champion_of, refusals, registered, registered_name, verdict_of, versions_of
-from churnml.registry.promotion import waits_for_approval, was_champion
+from churnml.registry.promotion import never_asked, waits_for_approval, was_champion
 from churnml.registry.store import Store, opened
 
 if TYPE_CHECKING:
@@ -113,8 +113,8 @@ def _chosen(config: Config, store: Store, name: str, model: str, candidate: bool
             version=champion,
             gates=[gate.name for gate in verdict.refusing],
         )
-    if config.gates.approval and not was_champion(store, name, champion):
-        raise waits_for_approval(model, champion)
+    if (config.gates.approval or verdict.missing) and not was_champion(store, name, champion):
+        raise never_asked(verdict, model, champion) if verdict.missing else waits_for_approval(model, champion)
     return versions[champion], verdict
 
 

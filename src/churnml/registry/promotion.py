@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from churnml.config import Config
 from churnml.errors import ChurnmlError
+from churnml.evaluation.verdict import Verdict
 from churnml.files import scratch_folder
 from churnml.registry.intact import intact_folder
 from churnml.registry.names import CHAMPION, champion_of, refusals, registered, registered_name, verdict_of, versions_of
@@ -114,7 +115,7 @@ def promote(
             raise ChurnmlError(f"no {model} model was trained yet", "run churnml train CONFIG first", model=model)
         target = max(state.versions) if version is None else version
         asked = Promotion(model, "promote", target, state.champion, who or user(), now(config), why)
-        before = [] if state.champion is None else [*state.before, state.champion]
+        before = state.before if target == state.champion else [*state.before, *filter(None, [state.champion])]
         _require_approval(config, state, asked, signed=bool(who and who.strip() and why and why.strip()))
         return _carried_out(store, state, asked, before)
 
@@ -204,9 +205,12 @@ class _State:
 
     @property
     def before(self) -> list[int]:
-        """The champions before this one, by the latest event that made it champion."""
+        """The champions before this one, by the latest event that made it champion, or else by the latest of all."""
         made = [event["before"] for event in self.events if event["version"] == self.champion]
-        return made[-1] if made else []
+        if made or not self.events or self.champion is None:
+            return made[-1] if made else []
+        last = self.events[-1]  # whoever moved the alias since has kept no history
+        return [*last["before"], last["version"]]
 
     def was_champion(self, version: int) -> bool:
         """Tell whether a version was made champion at some time."""
@@ -256,6 +260,17 @@ def waits_for_approval(model: str, version: int) -> ChurnmlError:
     )
 
 
+def never_asked(verdict: Verdict, model: str, version: int) -> ChurnmlError:
+    """Return the error that tells of a version whose verdict leaves out gates of today."""
+    return ChurnmlError(
+        f"version {version} of the {model} model was never asked what is asked today: {', '.join(verdict.missing)}",
+        "train again",
+        model=model,
+        version=version,
+        gates=verdict.missing,
+    )
+
+
 def _carried_out(store: Store, state: _State, asked: Promotion, before: list[int]) -> Promotion:
     """Move the alias; nothing else does, and never without the verdict."""
     found = state.versions.get(asked.version)
@@ -277,17 +292,10 @@ def _carried_out(store: Store, state: _State, asked: Promotion, before: list[int
             gates=[gate.name for gate in verdict.refusing],
         )
     if verdict.missing:
-        raise ChurnmlError(
-            f"version {asked.version} of the {asked.model} model was never asked what is asked today:"
-            f" {', '.join(verdict.missing)}",
-            "train again",
-            model=asked.model,
-            version=asked.version,
-            gates=verdict.missing,
-        )
+        raise never_asked(verdict, asked.model, asked.version)
     with scratch_folder() as scratch:
         intact_folder(store, found, asked.model, scratch)
-    if asked.changed:
+    if asked.changed or not state.was_champion(asked.version):
         # first the history, so that a champion never lacks the one before
         event = asdict(asked) | {"why": asked.why and asked.why[:_LONGEST], "before": before[-_KEPT:]}
         key = f"{_EVENT}{len(state.events) + 1:06d}.{uuid.uuid4().hex[:4]}"

@@ -193,14 +193,17 @@ def _churn_figures(model: TrainedModel, words: Words) -> list[dict[str, Any]]:
     scores = {words.say("report_this_model"): tested["predicted"]}
     scores |= {words.name("baseline", name): tested[name] for name in model.baselines}
     return [
-        _figure(plots.gain_and_lift(tested["observed"], scores, words.lang), "gain"),
-        _figure(plots.calibration(tested["observed"], tested["predicted"], words.lang), "calibration"),
+        _figure(plots.gain_and_lift(tested["observed"], scores, words.lang, weight=model.weight), "gain"),
+        _figure(
+            plots.calibration(tested["observed"], tested["predicted"], words.lang, weight=model.weight), "calibration"
+        ),
     ]
 
 
 def _value_figures(model: TrainedModel, words: Words) -> list[dict[str, Any]]:
     observed, predicted = model.tested["observed"], model.tested["predicted"]
-    return [_figure(plots.value_by_decile(observed, predicted, words.lang, words.currency), "value")]
+    drawn = plots.value_by_decile(observed, predicted, words.lang, words.currency, weight=model.weight)
+    return [_figure(drawn, "value")]
 
 
 def _figure(figure: Figure, name: str) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def write_model_pages(config: Config, name: ModelName, folder: Path) -> None:
     """
     bundle = json.loads((folder / "model" / "bundle.json").read_text(encoding="utf-8"))["facts"]
     handed = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    model = _read(folder, handed["tags"])
+    model = _read(folder, handed["tags"], bundle.get("touched", {}))
     for lang in LANGUAGES:
         words = Words(lang, shown(config.currency))
         ending = "" if lang == "en" else f".{lang}"
@@ -63,7 +63,7 @@ def write_model_pages(config: Config, name: ModelName, folder: Path) -> None:
         write_page("model.html.j2", folder / f"model_card{ending}.html", {**without, "card": card})
 
 
-def _read(folder: Path, tags: dict[str, str]) -> TrainedModel:
+def _read(folder: Path, tags: dict[str, str], touched: dict[str, Any]) -> TrainedModel:
     tested = pd.read_parquet(folder / TESTED)
     verdict = Verdict.from_dict(json.loads((folder / "verdict.json").read_text(encoding="utf-8")))
     return TrainedModel(
@@ -75,6 +75,7 @@ def _read(folder: Path, tags: dict[str, str]) -> TrainedModel:
         tested=tested.assign(**{CUSTOMER_ID: ""}),
         evaluation=pd.read_csv(folder / "evaluation.csv", keep_default_na=False, na_values=_NUMBERS),
         verdict=verdict,
+        touched=touched,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from churnml.columns import CUSTOMER_ID
+from churnml.columns import CUSTOMER_ID, WEIGHT
 from churnml.config import Offer
 from churnml.evaluation.judge import baselines_of
 from churnml.evaluation.verdict import Verdict
@@ -45,13 +45,17 @@ class TrainedModel:
         Whether the test's outcomes all lie after those of training.
     tested : pandas.DataFrame
         One row for each customer and test date: ``customer_id``, ``as_of``, ``observed`` (1 left, 0 stayed; for the
-        value model money), ``predicted``, and one column for each baseline, named after it (the higher the riskier).
+        value model money), ``predicted``, and one column for each baseline, named after it (the higher the riskier);
+        ``weight`` where rows stand for more or fewer than one.
     evaluation : pandas.DataFrame
         As `churnml.evaluation.judge.judge` gives it, one row for each figure: ``model`` (``model`` or a baseline's
         name), ``metric``, ``slice`` (``all``, or a part of the rows), ``value``, ``low`` and ``high`` (95 % interval,
         may be null), ``n`` (rows).
     verdict : Verdict
         What the gates say.
+    touched : mapping of int
+        Labels that campaigns touched: ``removed``, ``weighted``, ``own_calls`` and what comes of them; empty where that
+        was not counted.
     """
 
     version: str
@@ -62,6 +66,7 @@ class TrainedModel:
     tested: pd.DataFrame
     evaluation: pd.DataFrame
     verdict: Verdict
+    touched: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require(self.tested, _TESTED, "tested")
@@ -71,6 +76,11 @@ class TrainedModel:
     def baselines(self) -> list[str]:
         """What the model is compared with, by the columns of ``tested``."""
         return baselines_of(self.tested)
+
+    @property
+    def weight(self) -> pd.Series[float]:
+        """How many customers each row of the test stands for."""
+        return self.tested[WEIGHT] if WEIGHT in self.tested else pd.Series(1.0, self.tested.index)
 
 
 @dataclass(frozen=True)

@@ -22,22 +22,22 @@ def told_of_test(name: ModelName, model: TrainedModel, words: Words) -> list[str
     trained, tested = words.dates(model.trained_on), words.dates(model.tested_on)
     key = "report_trust_dates" if model.out_of_time else "report_trust_dates_same_time"
     told = [words.say(key, trained=trained, tested=tested) + _space(words) + words.say("report_trust_refitted")]
-    observed = model.tested["observed"].astype(float)
-    predicted = model.tested["predicted"].astype(float)
-    if observed.empty:
+    if model.touched.get("removed") or model.touched.get("own_calls"):
+        told.append(words.say(f"touched_{name}", **model.touched))
+    columns = (model.tested["observed"], model.tested["predicted"], model.weight)
+    observed, predicted, weight = (column.to_numpy(dtype=float) for column in columns)
+    if not len(observed):
         return told
+    customers, came, foreseen = round(weight.sum()), float(observed @ weight), float(predicted @ weight)
     if name == "value":
-        scale = max(abs(predicted.sum()), abs(observed.sum()))
-        sums = {
-            "expected": words.money(predicted.sum(), scale),
-            "brought": words.money(observed.sum(), scale),
-        }
-        return [*told, words.say("report_trust_value", customers=len(observed), **sums)]
-    left = int(observed.sum())
-    told.append(words.say("report_trust_churn", customers=len(observed), expected=predicted.sum(), left=left))
+        scale = max(abs(foreseen), abs(came))
+        sums = {"expected": words.money(foreseen, scale), "brought": words.money(came, scale)}
+        return [*told, words.say("report_trust_value", customers=customers, **sums)]
+    left = round(came)
+    told.append(words.say("report_trust_churn", customers=customers, expected=foreseen, left=left))
     if left:
-        found = share_found(observed, predicted)
-        base = 100 * left / len(observed)
+        found = share_found(observed, predicted, weight=weight)
+        base = 100 * came / customers
         told.append(words.say("report_trust_tenth", share=percent(found), hit=found * base * 10, base=base))
     if left < _FEW:
         told.append(words.say("report_trust_few", left=left))

@@ -8,13 +8,13 @@ from typing import Any
 import pandas as pd
 
 from churnml.asof import DAY, start_of
-from churnml.columns import CHURN_TYPE, CHURNED_AT, CUSTOMER_ID, KNOWN_AT
+from churnml.columns import CHURN_REASON, CHURN_TYPE, CHURNED_AT, CUSTOMER_ID, KNOWN_AT
 from churnml.tables.histories import Histories
 from churnml.tables.schema import SCHEMAS
 
 _ROWS = 12
 _USAGE_DAYS = 183
-_LATER = {CHURNED_AT, CHURN_TYPE, "churn_reason"}
+_LATER = {CHURNED_AT, CHURN_TYPE, CHURN_REASON}
 
 
 def timeline(histories: Histories, customer: str, as_of: dt.date) -> dict[str, list[dict[str, Any]]]:

@@ -9,13 +9,15 @@ from math import ceil
 from typing import Any
 
 from churnml.asof import DAY, dates_between
-from churnml.columns import CHURNED
+from churnml.columns import CHURNED, CHURNED_AT
 from churnml.config import Gates
 from churnml.labels.outcome import churned, is_observed, observed_until
 from churnml.population import at_risk
 from churnml.snapshots.splits import out_of_time
 from churnml.tables.coverage import Finding
 from churnml.tables.histories import Histories
+
+EVENTS = ("usage", "bills", "complaints", "surveys", "costs", "contacts")  # tables that tell of every month
 
 _LONGER_HORIZONS = (90, 120, 180, 270, 365)
 _MONTH = 365.25 / 12  # days
@@ -97,16 +99,21 @@ def readiness(histories: Histories) -> tuple[bool, list[Finding]]:
             "first": first_row(histories).date(),
         }
         return False, [Finding(None, None, "no_outcome", facts)]
+    needed = histories.config.gates
     missing = out_of_time(dates, gap).missing_days
     if missing:
         facts = {"gap": gap, "first": dates[0], "last": dates[-1], "missing": missing}
-        return False, [Finding(None, None, "one_date", facts)]
+        stayed, left = outcomes(histories, dates[-1])
+        found = [Finding(None, None, "one_date", facts)]
+        if left and left < needed.test_churners:
+            found.append(_few("few_to_test", left, needed.test_churners))
+            found.append(_more_customers(stayed + left, needed.test_churners / left))
+        return False, found
     split = _split(histories)
-    needed = histories.config.gates
     if split.enough(needed):
         return True, []
     findings = [
-        Finding(None, None, key, {"found": found, "needed": least, "missing": least - found})
+        _few(key, found, least)
         for key, found, least in (
             ("few_to_train", split.train, needed.train_churners),
             ("few_to_test", split.test, needed.test_churners),
@@ -116,13 +123,20 @@ def readiness(histories: Histories) -> tuple[bool, list[Finding]]:
     return False, [*findings, *_more(dates, split, needed), *_pooled(histories), _longer(histories)]
 
 
+def _few(key: str, found: int, needed: int) -> Finding:
+    return Finding(None, None, key, {"found": found, "needed": needed, "missing": needed - found})
+
+
+def _more_customers(now: int, factor: float) -> Finding:
+    return Finding(None, None, "more_customers", {"now": now, "customers": ceil(now * factor)})
+
+
 def _more(dates: Sequence[dt.date], split: Split, needed: Gates) -> list[Finding]:
     """Tell how many more months or customers it takes at the rate so far."""
     if not split.train or not split.test:
         return []
     factors = needed.train_churners / split.train, needed.test_churners / split.test
-    customers = {"now": split.at_risk, "customers": ceil(split.at_risk * max(factors))}
-    found = [Finding(None, None, "more_customers", customers)]
+    found = [_more_customers(split.at_risk, max(factors))]
     if factors[0] > 1:
         months = split.train_dates * (dates[-1] - dates[0]).days / (len(dates) - 1) / _MONTH
         found.insert(0, Finding(None, None, "more_months", {"months": ceil(months * (factors[0] - 1))}))
@@ -175,7 +189,17 @@ def outcomes(histories: Histories, as_of: dt.date) -> tuple[int, int]:
 
 
 def first_row(histories: Histories) -> dt.datetime:
-    """Return when the histories begin: the first row of any table but ``customers``, or else the first sign-up."""
-    moments = [report.first for name, report in histories.reports.items() if report.first and name != "customers"]
-    signed_up = histories.reports["customers"].first
-    return min(moments or ([signed_up] if signed_up else []), default=observed_until(histories))
+    """Return when the histories begin: with events, where there are any, or else plans or sign-ups.
+
+    Whoever left before that may be missing, so that earlier dates would show those alone who stayed. Where customers
+    terminate, histories begin no earlier than an outcome in which somebody left.
+    """
+    firsts = {name: report.first for name, report in histories.reports.items() if report.first}
+    moments = [first for name, first in firsts.items() if name in EVENTS]
+    others = [firsts[name] for name in ("subscriptions", "customers") if name in firsts]
+    begun = min(moments) if moments else next(iter(others), observed_until(histories))
+    label = histories.config.label
+    if label.mode == "inactive":
+        return begun
+    left = histories.newest("customers")[CHURNED_AT].min().to_pyarrow().as_py()
+    return begun if left is None else max(begun, left - (label.lead_days + label.horizon_days) * DAY)

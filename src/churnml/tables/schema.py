@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from churnml.columns import CHURN_TYPE, CHURNED_AT, CUSTOMER_ID, KNOWN_AT, SIGNED_UP_AT
+from churnml.columns import CHURN_REASON, CHURN_TYPE, CHURNED_AT, CUSTOMER_ID, KNOWN_AT, SIGNED_UP_AT
 
 Kind = Literal["text", "time", "number", "boolean"]
 Dtype = Literal["int64", "float64", "string", "boolean", "timestamp"]
@@ -113,7 +113,7 @@ SCHEMAS: dict[str, Schema] = {
             _required(SIGNED_UP_AT, "time"),
             _later(CHURNED_AT, "time"),
             _later(CHURN_TYPE, "text", CHURNED_AT),
-            _later("churn_reason", "text", CHURNED_AT),
+            _later(CHURN_REASON, "text", CHURNED_AT),
             Column("segment", "text", attribute=True),
             Column("account_manager", "text"),
             key=(CUSTOMER_ID, SIGNED_UP_AT),

@@ -10,11 +10,9 @@ from typing import Literal
 from churnml.asof import DAY
 from churnml.errors import ChurnmlError
 from churnml.labels.outcome import known_from, observed_until, value_known_until
-from churnml.snapshots.readiness import first_row, usable_dates
+from churnml.snapshots.readiness import EVENTS, first_row, usable_dates
 from churnml.snapshots.splits import OutOfTime, out_of_time, overlapping
 from churnml.tables.histories import Histories
-
-_EVENTS = ("usage", "bills", "complaints", "surveys", "costs", "contacts")
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def churn_schedule(histories: Histories, given: Sequence[dt.date] = ()) -> Sched
     split = out_of_time(known, outcome_days)
     if split.train:
         return Schedule(known, split.train, split.test, outcome_days, True)
-    if not any(histories.has(table) for table in _EVENTS):
+    if not any(histories.has(table) for table in EVENTS):
         return Schedule(known, known, known, outcome_days, False)
     raise _too_short("churn", outcome_days, split.missing_days, histories, known)
 

@@ -221,7 +221,8 @@ def fit_value(
     rows, model = _tested(data.value_rows, schedule, tested, seed)
     slices, rows = slices_of(data, config, rows), rows.reset_index(drop=True)
     evaluation = judge(rows, VALUE_METRICS, seed=seed, slices=slices)
-    evidence = Evidence(schedule.tests_later, data.leaks, champion=_compared(comparison, rows))
+    train, test = (int((data.value_rows(dates)[VALUE] != 0).sum()) for dates in (schedule.train, schedule.test))
+    evidence = Evidence(schedule.tests_later, data.leaks, train, test, _compared(comparison, rows))
     verdict = value_verdict(evaluation, evidence, config.gates)
     known = data.value_rows(schedule.known)
     capacity = {part: found["capacity"] for part, found in model.search_.items()}

@@ -26,16 +26,16 @@ class Evidence:
         Whether the test lies later than the training.
     leaks : list of str
         Columns that give the outcome away.
-    train_churners, test_churners : int
-        Panel rows with ``churned`` = 1; only asked of churn models.
+    train, test : int
+        Panel rows that tell something: with ``churned`` = 1, or of value models with a value other than 0.
     champion : Comparison
         Whether, and how fairly, the champion predicted the same rows.
     """
 
     out_of_time: bool
     leaks: list[str]
-    train_churners: int = 0
-    test_churners: int = 0
+    train: int = 0
+    test: int = 0
     champion: Comparison = NO_CHAMPION
 
 
@@ -51,7 +51,7 @@ def churn_verdict(evaluation: pd.DataFrame, evidence: Evidence, limits: Gates | 
         _level(evaluation, limits),
         _calibrated(evaluation, limits),
         _even_slices(evaluation, limits),
-        _enough(evidence, limits),
+        _enough("enough_churners", evidence, limits),
         _no_leak(evidence),
     ]
     return Verdict("churn", tuple(gates))
@@ -65,6 +65,7 @@ def value_verdict(evaluation: pd.DataFrame, evidence: Evidence, limits: Gates | 
         _not_worse(evaluation, "last_year_spend", "normalised_gini", lower_is_better=False),
         _not_worse_than_champion(evaluation, evidence.champion, "normalised_gini", lower_is_better=False),
         _level(evaluation, limits),
+        _enough("enough_payers", evidence, limits),
         _no_leak(evidence),
     ]
     return Verdict("value", tuple(gates))
@@ -117,20 +118,20 @@ def _even_slices(evaluation: pd.DataFrame, limits: Gates) -> Gate:
     """Refuse where a group is served much worse than all; one that is served better is nobody's loss."""
     whole = figure(evaluation, "auc").value
     measured = evaluation[(evaluation["model"] == MODEL) & (evaluation["metric"] == "auc")]
-    large = measured[(measured["slice"] != ALL) & (measured["positives"] >= limits.slice_churners)].dropna(
-        subset="value"
-    )
+    everyone = measured.loc[measured["slice"] == ALL, "n"].iloc[0]
+    parts = measured[(measured["slice"] != ALL) & (measured["n"] < everyone)].dropna(subset="value")
+    large = parts[parts["positives"] >= limits.slice_churners]
     low = large[large["value"] < whole - limits.slice_auc].sort_values("value")
     worst = [f"{row.slice} ({row.value:.3f})" for row in low.head(_TOLD).itertuples()]
     facts = {"auc": whole, "slices": len(large), "churners": limits.slice_churners, "most": limits.slice_auc}
-    return Gate("even_slices", low.empty, facts | {"worst": ", ".join(worst)})
+    case = {} if len(large) else {"case": "none"}
+    return Gate("even_slices", low.empty, case | facts | {"worst": ", ".join(worst)})
 
 
-def _enough(evidence: Evidence, limits: Gates) -> Gate:
-    train, test = evidence.train_churners, evidence.test_churners
-    needed_train, needed_test = limits.train_churners, limits.test_churners
-    facts = {"train": train, "test": test, "needed_train": needed_train, "needed_test": needed_test}
-    return Gate("enough_churners", train >= needed_train and test >= needed_test, facts)
+def _enough(name: str, evidence: Evidence, limits: Gates) -> Gate:
+    train, test = limits.train_churners, limits.test_churners
+    facts = {"train": evidence.train, "test": evidence.test, "needed_train": train, "needed_test": test}
+    return Gate(name, evidence.train >= train and evidence.test >= test, facts)
 
 
 def _no_leak(evidence: Evidence) -> Gate:

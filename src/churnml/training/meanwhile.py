@@ -23,6 +23,7 @@ from churnml.wording import LANGUAGES, say
 
 _DATES = 4  # the last ones: a rule of one column learns nothing more from others
 _FOLDS = 5  # where there is one date only
+_CHANCE = 0.5  # AUC
 _METRICS = {name: CHURN_METRICS[name] for name in ("auc", "top_decile_lift")}
 
 
@@ -39,7 +40,8 @@ def rule_meanwhile(histories: Histories, *, progress: bool = False) -> Finding |
     Returns
     -------
     Finding or None
-        The rule with its AUC and lift in the top decile, or that none can be measured; None where no outcome is known.
+        The rule with its AUC and lift in the top decile, that none is better than chance, or that none can be measured;
+        None where no outcome is known.
     """
     dates = usable_dates(histories)
     if not dates:
@@ -84,7 +86,7 @@ def rule_meanwhile(histories: Histories, *, progress: bool = False) -> Finding |
         "left": int(found[OBSERVED].sum()),
         "rows": len(found),
     }
-    return Finding(None, None, "rule_meanwhile", facts)
+    return Finding(None, None, "rule_meanwhile" if auc.low > _CHANCE else "no_better_rule", facts)
 
 
 def _pairs(rows: pd.DataFrame, later: npt.NDArray[np.bool_], *, out_of_time: bool) -> list[tuple[Any, Any]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from churnml.columns import AS_OF, CHURN_PROBABILITY, CUSTOMER_ID
+from churnml.columns import AS_OF, CHURN_PROBABILITY, CUSTOMER_ID, WEIGHT
 from churnml.config import Config
 from churnml.errors import ChurnmlError
 from churnml.evaluation.judge import ALL, MODEL, OBSERVED, PREDICTED, baselines_of
@@ -223,11 +223,11 @@ def _parameters(trained: Trained) -> dict[str, Any]:
 
 def _plots(trained: Trained) -> dict[str, Any]:
     tested = trained.tested
-    observed, predicted = tested[OBSERVED].to_numpy(), tested[PREDICTED].to_numpy()
+    observed, predicted, weight = (tested[name].to_numpy() for name in (OBSERVED, PREDICTED, WEIGHT))
     if CHURN_PROBABILITY not in trained.bundle.models:
-        return {"value_by_decile": value_by_decile(observed, predicted, "en", "")}
+        return {"value_by_decile": value_by_decile(observed, predicted, weight=weight)}
     scores = {"model": predicted, **{name: tested[name].to_numpy() for name in baselines_of(tested)}}
     return {
-        "gain_and_lift": gain_and_lift(observed, scores, "en"),
-        "calibration": calibration(observed, predicted, "en"),
+        "gain_and_lift": gain_and_lift(observed, scores, weight=weight),
+        "calibration": calibration(observed, predicted, weight=weight),
     }
