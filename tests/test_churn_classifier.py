@@ -49,7 +49,8 @@ def test_contributions_sum_to_the_raw_prediction_and_a_model_read_back_predicts_
     again = ChurnClassifier.load(tmp_path)
     assert (again.predict_proba(frame) == model.predict_proba(frame)).all()
     assert again.get_params() | {"random_state": 1} == model.get_params()
-    raw = model.booster_.predict(model.columns_.matrix(frame), raw_score=True)
+    matrix = model.columns_.matrix(frame)
+    raw = model.booster_.predict(matrix, raw_score=True) + (model.line_(matrix) if model.line_ else 0)
     for one in (model, again):
         added = one.contributions(frame)
         assert list(added) == list(frame)

@@ -194,7 +194,11 @@ def calibration(
     low, high = _wilson(bins.mean, bins.size)
     end = min(1.0, 1.06 * max(high.max(), bins.predicted.max(), float(np.quantile(risk, 0.999))))
     title = say(
-        "plot_calibration", lang, expected=risk @ weight, left=round(float(left @ weight)), customers=round(weight.sum())
+        "plot_calibration",
+        lang,
+        expected=risk @ weight,
+        left=round(float(left @ weight)),
+        customers=round(weight.sum()),
     )
     figure, axes = _canvas(title, 3.9, left=0.11, bottom=0.95)
     strip = figure.add_axes((0.11, 0.45 / 3.9, 0.845, 0.42 / 3.9), sharex=axes)

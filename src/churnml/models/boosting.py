@@ -9,14 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from churnml.errors import ChurnmlError
 from churnml.models.folds import Folds, Later, Rows
+from churnml.models.line import Line
 
 Array = npt.NDArray[np.float64]
 
@@ -77,23 +79,29 @@ class Candidate:
         Whether leaves hold lines (Shi, Li and Li, 2019) in place of constants.
     columns : str
         Which of the matrices the trees read.
+    over_line : bool
+        Whether they add to a logistic regression on the given columns.
     """
 
     leaves: int
     linear: bool = False
     columns: str = "given"
+    over_line: bool = False
 
     def __str__(self) -> str:
-        return f"{self.leaves} {'linear ' if self.linear else ''}leaves, {self.columns} columns"
+        leaves = f"{self.leaves} {'linear ' if self.linear else ''}leaves{' over a line' if self.over_line else ''}"
+        return f"{leaves}, {self.columns} columns"
 
 
+_LARGER = ((4, True), (8, True), (15, False), (31, False))
 Effort = Literal["best", "fast"]
 CANDIDATES: dict[Effort, tuple[Candidate, ...]] = {
-    "fast": (Candidate(4), Candidate(15)),
-    "best": tuple(
-        Candidate(leaves, linear, columns)
-        for columns in ("given", "constructed")
-        for leaves, linear in ((4, False), (4, True), (8, True), (15, False), (31, False))
+    "fast": (Candidate(4), Candidate(4, over_line=True), Candidate(15)),
+    "best": (
+        Candidate(4),
+        Candidate(4, over_line=True),
+        *(Candidate(leaves, linear) for leaves, linear in _LARGER),
+        *(Candidate(leaves, linear, "constructed") for leaves, linear in ((4, False), *_LARGER)),
     ),
 }
 _FEW_ROWS, _MANY_ROWS = 10_000, 50_000
@@ -187,6 +195,8 @@ class Climbed:
         Which.
     rounds : int
         How many trees.
+    line : Line or None
+        What they add to.
     """
 
     booster: lgb.Booster
@@ -195,6 +205,7 @@ class Climbed:
     losses: dict[str, float]
     chosen: Candidate
     rounds: int
+    line: Line | None
 
 
 def climb(problem: Problem, folds: Folds, ladder: Sequence[Candidate], *, compared_on: int | None = None) -> Climbed:
@@ -218,10 +229,10 @@ def climb(problem: Problem, folds: Folds, ladder: Sequence[Candidate], *, compar
     """
     compared = {fold: (_some(fit, problem.seed), judge) for fold, (fit, judge) in enumerate(folds.pairs[:compared_on])}
     data = {(one.columns, one.linear): problem.dataset(one) for one in ladder}
-    fitted: dict[tuple[Candidate, int], tuple[lgb.Booster, Array]] = {}
+    fitted: dict[tuple[Candidate, int], _Judged] = {}
 
     def fit(candidates: Sequence[Candidate], pairs: Mapping[int, tuple[Rows, Rows]]) -> None:
-        def judged(task: tuple[Candidate, int]) -> tuple[lgb.Booster, Array]:
+        def judged(task: tuple[Candidate, int]) -> _Judged:
             candidate, fold = task
             return _judged(problem, data[candidate.columns, candidate.linear], *pairs[fold], candidate)
 
@@ -230,9 +241,9 @@ def climb(problem: Problem, folds: Folds, ladder: Sequence[Candidate], *, compar
             fitted.update(zip(tasks, pool.map(judged, tasks), strict=True))
 
     def curve(candidate: Candidate, over: Iterable[int]) -> Array:
-        lines = [fitted[candidate, fold][1] for fold in over]
-        shortest = min(len(line) for line in lines)
-        return np.asarray(np.mean([line[:shortest] for line in lines], axis=0))
+        curves = [fitted[candidate, fold].losses for fold in over]
+        shortest = min(map(len, curves))
+        return np.asarray(np.mean([losses[:shortest] for losses in curves], axis=0))
 
     fit(ladder, compared)
     losses = {candidate: float(curve(candidate, compared).min()) for candidate in ladder}
@@ -249,20 +260,22 @@ def climb(problem: Problem, folds: Folds, ladder: Sequence[Candidate], *, compar
     unseen = np.full((len(problem.target), classes) if classes else len(problem.target), np.nan)
     fold_of = np.full(len(problem.target), -1, dtype=np.intp)
     for fold, (_, judge) in enumerate(folds.pairs):
-        unseen[judge] = predicted(fitted[chosen, fold][0], matrix[judge], rounds=best)
+        found = fitted[chosen, fold]
+        unseen[judge] = predicted(found.booster, matrix[judge], rounds=best, line=found.line)
         fold_of[judge] = fold
-    booster = lgb.train(
-        problem.parameters(chosen), data[chosen.columns, chosen.linear], rounds, callbacks=[_stop_when_asked]
-    )
-    return Climbed(booster, unseen, fold_of, {str(one): loss for one, loss in losses.items()}, chosen, rounds)
+    line = _line(problem, chosen, np.arange(len(matrix)))
+    whole = _over(data[chosen.columns, chosen.linear], matrix, line)
+    booster = lgb.train(problem.parameters(chosen), whole, rounds, callbacks=[_stop_when_asked])
+    return Climbed(booster, unseen, fold_of, {str(one): loss for one, loss in losses.items()}, chosen, rounds, line)
 
 
 def refitted(problem: Problem, climbed: Climbed, later: Later) -> Array:
     """Fit what was chosen on rows of earlier dates; return predictions of those of later dates."""
     chosen = climbed.chosen
-    data = problem.dataset(chosen).subset(later.fit.tolist())
+    matrix, line = problem.matrices[chosen.columns], _line(problem, chosen, later.fit)
+    data = _over(problem.dataset(chosen).subset(later.fit.tolist()), matrix[later.fit], line)
     booster = lgb.train(problem.parameters(chosen), data, climbed.rounds, callbacks=[_stop_when_asked])
-    return predicted(booster, problem.matrices[chosen.columns][later.judge])
+    return predicted(booster, matrix[later.judge], line=line)
 
 
 def _some(rows: Rows, seed: int) -> Rows:
@@ -272,22 +285,44 @@ def _some(rows: Rows, seed: int) -> Rows:
     return np.sort(np.random.default_rng(seed).choice(rows, _MANY_ROWS, replace=False))
 
 
-def _judged(
-    problem: Problem, data: lgb.Dataset, fit_on: Rows, judged_by: Rows, candidate: Candidate
-) -> tuple[lgb.Booster, Array]:
-    fit, judge = (data.subset(rows.tolist()) for rows in (fit_on, judged_by))
+def _line(problem: Problem, candidate: Candidate, rows: Rows) -> Line | None:
+    if not candidate.over_line:
+        return None
+    matrix, target, weight = (array[rows] for array in (problem.matrices["given"], problem.target, problem.weight))
+    return Line.fitted(matrix, target, weight, problem.categorical, seed=problem.seed)
+
+
+def _over(data: lgb.Dataset, matrix: Array, line: Line | None) -> lgb.Dataset:
+    """Let trees begin where a line is."""
+    return data if line is None else data.construct().set_init_score(line(matrix))
+
+
+class _Judged(NamedTuple):
+    booster: lgb.Booster
+    losses: Array  # after each round
+    line: Line | None
+
+
+def _judged(problem: Problem, data: lgb.Dataset, fit_on: Rows, judged_by: Rows, candidate: Candidate) -> _Judged:
+    line, matrix = _line(problem, candidate, fit_on), problem.matrices[candidate.columns]
+    fit, judge = (_over(data.subset(rows.tolist()), matrix[rows], line) for rows in (fit_on, judged_by))
     told: dict[str, Any] = {}
     watch: list[Any] = [_stop_when_asked, lgb.early_stopping(_PATIENCE, verbose=False), lgb.record_evaluation(told)]
     booster = lgb.train(
         problem.parameters(candidate), fit, MAX_ROUNDS, valid_sets=[judge], valid_names=["unseen"], callbacks=watch
     )
-    (line,) = told["unseen"].values()
-    return booster, np.asarray(line)
+    (losses,) = told["unseen"].values()
+    return _Judged(booster, np.asarray(losses), line)
 
 
-def predicted(booster: lgb.Booster, matrix: Array, *, rounds: int | None = None) -> Array:
-    """Return a booster's predictions, shape (n,), or (n, classes) of an objective with several."""
-    return np.asarray(booster.predict(matrix, num_iteration=rounds, num_threads=1), dtype=np.float64)
+def predicted(booster: lgb.Booster, matrix: Array, *, rounds: int | None = None, line: Line | None = None) -> Array:
+    """Return a booster's predictions, shape (n,), or (n, classes) of an objective with several.
+
+    Over a line they are probabilities of what both add up to.
+    """
+    found = booster.predict(matrix, num_iteration=rounds, raw_score=line is not None, num_threads=1)
+    added = np.asarray(found, dtype=np.float64)
+    return added if line is None else np.asarray(expit(added + line(matrix)), dtype=np.float64)
 
 
 def _workers() -> int:

@@ -32,6 +32,7 @@ from churnml.models.columns_of import ModelColumns
 from churnml.models.contributions import centres_of, contributions
 from churnml.models.estimator import TableEstimator, row_weights
 from churnml.models.folds import inner_folds, later_rows
+from churnml.models.line import Line
 
 Array = npt.NDArray[np.float64]
 
@@ -39,10 +40,11 @@ Array = npt.NDArray[np.float64]
 class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
     """Predict who leaves, as calibrated probabilities.
 
-    LightGBM with a ladder of capacities, from 4 to 31 leaves with constants or lines in them, chosen by log loss on
-    rows not seen, as is whether sums and ratios of columns that share a word help; texts of many values are encoded by
-    cross-fitted means; calibrated on rows not seen, of later dates where there are dates (none, beta or isotonic, as
-    their log loss says). Classes are never weighted: that would spoil the probabilities.
+    LightGBM with a ladder of capacities, from 4 to 31 leaves with constants or lines in them, or 4 over a logistic
+    regression, chosen by log loss on rows not seen, as is whether sums and ratios of columns that share a word help;
+    texts of many values are encoded by cross-fitted means; calibrated on rows not seen, of later dates where there are
+    dates (none, beta or isotonic, as their log loss says). Classes are never weighted: that would spoil the
+    probabilities.
 
     Parameters
     ----------
@@ -137,6 +139,8 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         construct = any(one.columns == "constructed" for one in tried)
         self.columns_, matrix = ModelColumns.learned(frame, target, groups, construct=construct, seed=seed)
         given = matrix[:, : len(self.columns_.kinds)]
+        if not Line.fits(given, self.columns_.categorical):
+            tried = [one for one in tried if not one.over_line] or tried[:1]
         if not self.columns_.made:
             tried = list(dict.fromkeys(replace(one, columns="given") for one in tried))
         folds = inner_folds(target, groups, seed=seed)
@@ -146,7 +150,7 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         climbed = climb(problem, folds, tried, compared_on=ladder.compared_on)
         if climbed.chosen.columns == "given":
             self.columns_ = replace(self.columns_, made=())
-        self.booster_ = climbed.booster
+        self.booster_, self.line_ = climbed.booster, climbed.line
         self.centres_ = centres_of(climbed.booster, matrices[climbed.chosen.columns], seed)
         customers = np.arange(len(target)) if groups is None else pd.factorize(np.asarray(groups))[0]
         later = later_rows(as_of, label_days=self.label_days)
@@ -184,7 +188,7 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
 
     def probabilities(self, matrix: Array) -> Array:
         """Return the probabilities of both classes for rows that are a matrix already."""
-        left = self.calibrator_(predicted(self.booster_, matrix))
+        left = self.calibrator_(predicted(self.booster_, matrix, line=self.line_))
         if self.shift_:
             left = shifted(left, self.shift_)
         return np.column_stack([1 - left, left])
@@ -200,7 +204,10 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         What a constructed column adds is shared evenly by the columns that it is made of.
         """
         check_is_fitted(self)
-        added = contributions(self.booster_, self.columns_.matrix(self.frame(X)), self.centres_)
+        matrix = self.columns_.matrix(self.frame(X))
+        added = contributions(self.booster_, matrix, self.centres_)
+        if self.line_ is not None:
+            added += self.line_.contributions(matrix)
         own = added[:, : len(self.columns_.kinds)]
         for place, made in enumerate(self.columns_.made, start=own.shape[1]):
             own[:, list(made.of)] += added[:, [place]] / len(made.of)
@@ -213,6 +220,7 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         kept = {
             "classes": self.classes_.tolist(),
             "centres": self.centres_,
+            "line": self.line_ and self.line_.to_dict(),
             "calibrator": self.calibrator_.to_dict(),
             "shift": self.shift_,
             "search": self.search_,
@@ -232,6 +240,7 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         model.booster_ = load_booster(Path(folder) / "booster.txt")
         model.classes_ = np.array(kept["classes"])
         model.centres_ = kept["centres"]
+        model.line_ = kept["line"] and Line.from_dict(kept["line"])
         model.calibrator_ = Calibrator(**kept["calibrator"])
         model.shift_ = kept["shift"]
         model.search_ = kept["search"]
