@@ -10,6 +10,7 @@ from sklearn.base import clone
 from churnml import ChurnClassifier, HazardModel, ValueRegressor
 from churnml.errors import ChurnmlError, DataError
 from churnml.models.boosting import predicted
+from churnml.models.bundle import Bundle
 from churnml.models.columns_of import ModelColumns
 from churnml.models.folds import Folds, later_rows
 
@@ -203,3 +204,10 @@ def test_models_judged_forward_in_time_have_not_read_what_they_are_judged_by(est
     assert seen[:half][judged]
     for first, second in zip(seen[:half][judged], seen[half:][judged], strict=True):
         assert np.array_equal(first, second, equal_nan=True)
+
+
+@pytest.mark.parametrize("damaged", ["", "{}", "[]", '{"models": ["none"], "facts": {}}'])
+def test_a_bundle_that_is_damaged_is_told(damaged, tmp_path):
+    (tmp_path / "bundle.json").write_text(damaged, "utf-8")
+    with pytest.raises(ChurnmlError, match=r"bundle.json cannot be read.*train again"):
+        Bundle.load(tmp_path)
