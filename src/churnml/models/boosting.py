@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -151,6 +152,8 @@ class Problem:
         Of all that is drawn.
     step : float
         The learning rate.
+    forward : mapping of array, optional
+        What the matrices were when outcomes were known of earlier rows only; where they were no other, null.
     """
 
     matrices: Mapping[str, Array]
@@ -160,6 +163,12 @@ class Problem:
     objective: dict[str, Any]
     seed: int
     step: float = 0.1
+    forward: Mapping[str, Array] | None = None
+
+    @property
+    def earlier(self) -> Problem:
+        """The problem as it was to be seen forward in time."""
+        return self if self.forward is None else replace(self, matrices=self.forward)
 
     def parameters(self, candidate: Candidate) -> dict[str, Any]:
         """Return LightGBM's parameters for a candidate."""
@@ -228,13 +237,14 @@ def climb(problem: Problem, folds: Folds, ladder: Sequence[Candidate], *, compar
         The booster, and predictions for rows that their models have not seen.
     """
     compared = {fold: (_some(fit, problem.seed), judge) for fold, (fit, judge) in enumerate(folds.pairs[:compared_on])}
-    data = {(one.columns, one.linear): problem.dataset(one) for one in ladder}
+    seen = problem.earlier if folds.judged else problem
+    data = {(one.columns, one.linear): seen.dataset(one) for one in ladder}
     fitted: dict[tuple[Candidate, int], _Judged] = {}
 
     def fit(candidates: Sequence[Candidate], pairs: Mapping[int, tuple[Rows, Rows]]) -> None:
         def judged(task: tuple[Candidate, int]) -> _Judged:
             candidate, fold = task
-            return _judged(problem, data[candidate.columns, candidate.linear], *pairs[fold], candidate)
+            return _judged(seen, data[candidate.columns, candidate.linear], *pairs[fold], candidate)
 
         tasks = [(candidate, fold) for candidate in candidates for fold in pairs]
         with ThreadPoolExecutor(_workers()) as pool, interruptible():
@@ -255,7 +265,7 @@ def climb(problem: Problem, folds: Folds, ladder: Sequence[Candidate], *, compar
     fit([chosen], {fold: pair for fold, pair in everywhere.items() if len(compared.get(fold, [()])[0]) < len(pair[0])})
     best = int(curve(chosen, everywhere).argmin()) + 1
     rounds = max(round(best * _MORE), 1)
-    matrix = problem.matrices[chosen.columns]
+    matrix = seen.matrices[chosen.columns]
     classes = problem.objective.get("num_class")
     unseen = np.full((len(problem.target), classes) if classes else len(problem.target), np.nan)
     fold_of = np.full(len(problem.target), -1, dtype=np.intp)
@@ -264,14 +274,15 @@ def climb(problem: Problem, folds: Folds, ladder: Sequence[Candidate], *, compar
         unseen[judge] = predicted(found.booster, matrix[judge], rounds=best, line=found.line)
         fold_of[judge] = fold
     line = _line(problem, chosen, np.arange(len(matrix)))
-    whole = _over(data[chosen.columns, chosen.linear], matrix, line)
+    data_of_all = data[chosen.columns, chosen.linear] if seen is problem else problem.dataset(chosen)
+    whole = _over(data_of_all, problem.matrices[chosen.columns], line)
     booster = lgb.train(problem.parameters(chosen), whole, rounds, callbacks=[_stop_when_asked])
     return Climbed(booster, unseen, fold_of, {str(one): loss for one, loss in losses.items()}, chosen, rounds, line)
 
 
 def refitted(problem: Problem, climbed: Climbed, later: Later) -> Array:
     """Fit what was chosen on rows of earlier dates; return predictions of those of later dates."""
-    chosen = climbed.chosen
+    chosen, problem = climbed.chosen, problem.earlier
     matrix, line = problem.matrices[chosen.columns], _line(problem, chosen, later.fit)
     data = _over(problem.dataset(chosen).subset(later.fit.tolist()), matrix[later.fit], line)
     booster = lgb.train(problem.parameters(chosen), data, climbed.rounds, callbacks=[_stop_when_asked])
@@ -321,7 +332,9 @@ def predicted(booster: lgb.Booster, matrix: Array, *, rounds: int | None = None,
     Over a line they are probabilities of what both add up to.
     """
     found = booster.predict(matrix, num_iteration=rounds, raw_score=line is not None, num_threads=1)
-    added = np.asarray(found, dtype=np.float64)
+    added, classes = np.asarray(found, dtype=np.float64), booster.num_model_per_iteration()
+    if classes > 1:
+        return added.reshape(-1, classes)  # of no rows LightGBM forgets the classes
     return added if line is None else np.asarray(expit(added + line(matrix)), dtype=np.float64)
 
 
@@ -329,13 +342,15 @@ def _workers() -> int:
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
 
 
-def save_booster(booster: lgb.Booster, file: Path) -> None:
-    """Write a booster as LightGBM's text."""
-    file.write_text(booster.model_to_string(), encoding="utf-8")
+def save_booster(booster: lgb.Booster, file: Path) -> str:
+    """Write a booster as LightGBM's text; return the text's SHA-256."""
+    text = booster.model_to_string().encode()
+    file.write_bytes(text)
+    return hashlib.sha256(text).hexdigest()
 
 
-def load_booster(file: Path) -> lgb.Booster:
-    """Read a booster from LightGBM's text.
+def load_booster(file: Path, sha256: str) -> lgb.Booster:
+    """Read a booster from LightGBM's text, if that is still what was written: others abort the process.
 
     Raises
     ------
@@ -343,6 +358,9 @@ def load_booster(file: Path) -> lgb.Booster:
         If the file is missing or damaged.
     """
     try:
-        return lgb.Booster(model_str=file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, lgb.basic.LightGBMError) as error:
+        text = file.read_bytes()
+        if hashlib.sha256(text).hexdigest() != sha256:
+            raise ValueError("it was changed after it was written")
+        return lgb.Booster(model_str=text.decode())
+    except (OSError, ValueError, lgb.basic.LightGBMError) as error:
         raise ChurnmlError(f"the model {file} cannot be read ({str(error)[:80]})", "train again") from None

@@ -15,7 +15,7 @@ import pandas as pd
 
 from churnml.columns import CAUSE_PROBABILITIES, CHURN_PROBABILITY, EXPECTED_VALUE, VALUE_IF_STAYS
 from churnml.models.churn import ChurnClassifier
-from churnml.models.estimator import read_json
+from churnml.models.estimator import reading
 from churnml.models.hazard import STAYING, HazardModel
 from churnml.models.value import ValueRegressor
 
@@ -108,14 +108,14 @@ class Bundle:
         ChurnmlError
             If a file is missing or damaged.
         """
-        kept = read_json(folder / "bundle.json")
         kinds: dict[str, type[Estimator]] = {
             CHURN_PROBABILITY: ChurnClassifier,
             CAUSE_PROBABILITIES: HazardModel,
             EXPECTED_VALUE: ValueRegressor,
             VALUE_IF_STAYS: ValueRegressor,
         }
-        return cls({name: kinds[name].load(folder / name) for name in kept["models"]}, kept["facts"])
+        with reading(folder / "bundle.json") as kept:
+            return cls({name: kinds[name].load(folder / name) for name in kept["models"]}, kept["facts"])
 
 
 def _outputs(name: str, model: Estimator) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Self
 
+import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -16,21 +17,11 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted
 
 from churnml.errors import DataError
-from churnml.models.boosting import (
-    CANDIDATES,
-    Effort,
-    Ladder,
-    Problem,
-    climb,
-    load_booster,
-    predicted,
-    refitted,
-    save_booster,
-)
+from churnml.models.boosting import CANDIDATES, Effort, Ladder, Problem, climb, predicted, refitted
 from churnml.models.calibration import Calibrator, choose_calibrator, error_of_shift, lasting, level_shift, shifted
 from churnml.models.columns_of import ModelColumns
 from churnml.models.contributions import centres_of, contributions
-from churnml.models.estimator import TableEstimator, row_weights
+from churnml.models.estimator import Kept, TableEstimator, counted_rows, one_of
 from churnml.models.folds import inner_folds, later_rows
 from churnml.models.line import Line
 
@@ -120,40 +111,42 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         self.classes_, outcome = two_classes(y, len(frame))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         target = outcome.astype(np.float64)
-        weight = row_weights(sample_weight, frame)
-        check_consistent_length(*(rows for rows in (frame, groups, as_of) if rows is not None))
-        if self.population_rate is not None and not 0 < float(self.population_rate) < 1:
+        rows, weight, groups, as_of = counted_rows(frame, sample_weight, groups, as_of)
+        frame, target = frame.iloc[rows], target[rows]
+        rate = None if self.population_rate is None else float(self.population_rate)
+        if rate is not None and not 0 < rate < 1:
             raise DataError(
-                f"population_rate is {self.population_rate}",
+                f"population_rate is {rate}",
                 "give the share of churners, above 0 and below 1, or nothing",
             )
-        if len(np.unique(outcome[weight > 0])) < 2:
+        if len(np.unique(target)) < 2:
             raise DataError("all rows that have a weight are of one class", "look at sample_weight", rows=len(frame))
-        ladder = Ladder.of(len(frame), self.effort)
+        effort = one_of(CANDIDATES, "effort", self.effort)
+        ladder = Ladder.of(len(frame), effort)
         tried = list(ladder.candidates)
         if self.capacity is not None:
-            tried = [one for one in CANDIDATES[self.effort] if self.capacity == str(one)]
-        if not tried:
-            names = ", ".join(map(str, CANDIDATES[self.effort]))
-            raise DataError(f"there is no capacity {self.capacity}", f"take one of: {names}")
+            tried = [one_of(CANDIDATES[effort], "capacity", self.capacity)]
+        folds = inner_folds(target, groups, seed=seed)
+        later = later_rows(as_of, label_days=self.label_days)
         construct = any(one.columns == "constructed" for one in tried)
         self.columns_, matrix = ModelColumns.learned(frame, target, groups, construct=construct, seed=seed)
-        given = matrix[:, : len(self.columns_.kinds)]
-        if not Line.fits(given, self.columns_.categorical):
+        known = np.arange(len(target)) if later is None else later.fit
+        forward = self.columns_.known_from(known, frame, matrix, target, groups, seed=seed)
+        width = len(self.columns_.kinds)
+        if not Line.fits(matrix[:, :width], self.columns_.categorical):
             tried = [one for one in tried if not one.over_line] or tried[:1]
         if not self.columns_.made:
             tried = list(dict.fromkeys(replace(one, columns="given") for one in tried))
-        folds = inner_folds(target, groups, seed=seed)
         objective = {"objective": "binary", "metric": "binary_logloss"}
-        matrices = {"given": given, "constructed": matrix}
-        problem = Problem(matrices, target, weight, self.columns_.categorical, objective, seed, ladder.step)
+        matrices = {"given": matrix[:, :width], "constructed": matrix}
+        earlier = None if forward is None else {"given": forward[:, :width], "constructed": forward}
+        problem = Problem(matrices, target, weight, self.columns_.categorical, objective, seed, ladder.step, earlier)
         climbed = climb(problem, folds, tried, compared_on=ladder.compared_on)
         if climbed.chosen.columns == "given":
             self.columns_ = replace(self.columns_, made=())
         self.booster_, self.line_ = climbed.booster, climbed.line
         self.centres_ = centres_of(climbed.booster, matrices[climbed.chosen.columns], seed)
-        customers = np.arange(len(target)) if groups is None else pd.factorize(np.asarray(groups))[0]
-        later = later_rows(as_of, label_days=self.label_days)
+        customers = np.arange(len(target)) if groups is None else groups
         judged = np.arange(len(target)) if later is None else later.judge
         left, counts, whose = target[judged], weight[judged], customers[judged]
         unseen, self.shift_ = climbed.unseen, 0.0
@@ -163,8 +156,8 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
             unseen = shifted(unseen, drift)
             self.shift_ = lasting(drift, error_of_shift(unseen, left, counts, whose))
         self.calibrator_ = choose_calibrator(unseen, left, climbed.fold[judged], counts, whose)
-        if self.population_rate is not None:
-            self.shift_ = float(logit(self.population_rate) - logit(np.average(target, weights=weight)))
+        if rate is not None:
+            self.shift_ = float(logit(rate) - logit(np.average(target, weights=weight)))
         self.search_ = {
             "losses": climbed.losses,
             "capacity": str(climbed.chosen),
@@ -213,10 +206,7 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
             own[:, list(made.of)] += added[:, [place]] / len(made.of)
         return pd.DataFrame(own, columns=list(self.columns_.kinds))
 
-    def save(self, folder: Path) -> None:
-        """Write the model into an empty folder, as text."""
-        check_is_fitted(self)
-        save_booster(self.booster_, Path(folder) / "booster.txt")
+    def _kept(self) -> Kept:
         kept = {
             "classes": self.classes_.tolist(),
             "centres": self.centres_,
@@ -225,26 +215,16 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
             "shift": self.shift_,
             "search": self.search_,
         }
-        self.write(Path(folder) / "model.json", kept)
+        return {"booster": self.booster_}, kept
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read a model that was saved; it predicts the same bits.
-
-        Raises
-        ------
-        ChurnmlError
-            If a file is missing or damaged.
-        """
-        model, kept = cls.read(Path(folder) / "model.json")
-        model.booster_ = load_booster(Path(folder) / "booster.txt")
-        model.classes_ = np.array(kept["classes"])
-        model.centres_ = kept["centres"]
-        model.line_ = kept["line"] and Line.from_dict(kept["line"])
-        model.calibrator_ = Calibrator(**kept["calibrator"])
-        model.shift_ = kept["shift"]
-        model.search_ = kept["search"]
-        return model
+    def _restore(self, boosters: Mapping[str, lgb.Booster], kept: Mapping[str, Any]) -> None:
+        self.booster_ = boosters["booster"]
+        self.classes_ = np.array(kept["classes"])
+        self.centres_ = kept["centres"]
+        self.line_ = kept["line"] and Line.from_dict(kept["line"])
+        self.calibrator_ = Calibrator(**kept["calibrator"])
+        self.shift_ = kept["shift"]
+        self.search_ = kept["search"]
 
 
 def two_classes(y: Any, rows: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.intp]]:

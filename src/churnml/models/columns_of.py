@@ -16,8 +16,9 @@ from sklearn.preprocessing import TargetEncoder
 
 from churnml.errors import DataError
 from churnml.models.constructed import Construction, constructions, with_constructed
+from churnml.models.folds import Rows
 
-Kind = Literal["number", "text"]
+Kind = Literal["number", "time", "zoned time", "text"]
 Matrix = npt.NDArray[np.float64]
 
 MANY_LEVELS = 20  # of a text column: trees split codes of fewer, of more they read the mean outcome of each
@@ -25,6 +26,9 @@ _MOST_LEVELS = 100_000
 _ENCODING_FOLDS = 5
 _SHOWN = 5
 _NOISE_BITS = 12
+_NUMBERS = {"boolean", "integer", "floating", "mixed-integer-float", "decimal"}  # as pandas tells what columns hold
+_LENGTHS = {"timedelta", "timedelta64"}
+_TIMES = {"date", "datetime", "datetime64"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class ModelColumns:
     Attributes
     ----------
     kinds : mapping of str
-        ``number`` (also booleans and times) or ``text``, by column, in the order of the matrix.
+        ``number`` (also booleans, and lengths of time in days), ``time`` (dates and times without a zone, in days since
+        1970), ``zoned time`` (the same of UTC) or ``text``, by column, in the order of the matrix.
     levels : mapping of list
         The values of each text column, the most frequent first; the position is the code, every other value shares the
         code after them.
@@ -103,6 +108,36 @@ class ModelColumns:
             matrix = with_constructed(matrix, columns.made)
         return replace(columns, encodings=encodings), matrix
 
+    def known_from(
+        self, rows: Rows, frame: pd.DataFrame, matrix: Matrix, target: Matrix, groups: Any = None, *, seed: int = 0
+    ) -> Matrix | None:
+        """Encode the training rows by the outcomes of some of them only: those that were known at a date.
+
+        Parameters
+        ----------
+        rows : array of int
+            Whose outcomes were known.
+        frame, matrix : DataFrame, array of shape (n, columns)
+            The training rows, and what `learned` made of them.
+        target, groups, seed : array, array, int
+            As `learned` took them.
+
+        Returns
+        -------
+        array of shape (n, columns) or None
+            A copy of the matrix, whose encoded columns rest on nothing else; None where that is no other matrix.
+        """
+        if not self.encodings or len(rows) == len(frame):
+            return None
+        known = np.zeros(len(frame), dtype=bool)
+        known[rows] = True
+        coded, matrix = replace(self, encodings={}), matrix.copy()
+        for place, name in enumerate(self.kinds):
+            if name in self.encodings:
+                codes = coded._codes(name, frame[name])
+                matrix[:, place] = _cross_fitted(codes, target, groups, len(self.levels[name]), seed, known)
+        return matrix
+
     @property
     def categorical(self) -> list[int]:
         """The positions of the columns that hold codes."""
@@ -124,7 +159,8 @@ class ModelColumns:
         self._refuse_other(frame)
         matrix = np.empty((len(frame), len(self.kinds)), dtype=np.float64)
         for number, (name, kind) in enumerate(self.kinds.items()):
-            matrix[:, number] = _numbers(frame[name]) if kind == "number" else self._codes(name, frame[name])
+            matrix[:, number] = self._codes(name, frame[name]) if kind == "text" else _numbers(frame[name])
+        steady(matrix, _NOISE_BITS)
         infinite = np.flatnonzero(np.isinf(matrix).any(axis=0))
         if len(infinite):
             named = [list(self.kinds)[place] for place in infinite]
@@ -133,7 +169,7 @@ class ModelColumns:
                 "take it out, or let it be null",
                 column=named[0],
             )
-        return with_constructed(steady(matrix, _NOISE_BITS), self.made)
+        return with_constructed(matrix, self.made)
 
     def _codes(self, name: str, column: pd.Series[Any]) -> Matrix:
         levels = self.levels[name]
@@ -181,19 +217,25 @@ class ModelColumns:
 def _means(codes: Matrix, target: Matrix, count: int) -> Matrix:
     """Return the mean outcome of each code, shrunk towards that of all; the last is of those never seen."""
     there = ~np.isnan(codes)
+    if not there.any():
+        return np.full(count + 1, np.nan)
     encoder = TargetEncoder(target_type="continuous").fit(codes[there].reshape(-1, 1), target[there])
     return np.asarray(encoder.transform(np.arange(count + 1, dtype=np.float64).reshape(-1, 1)).ravel())
 
 
-def _cross_fitted(codes: Matrix, target: Matrix, groups: Any, count: int, seed: int) -> Matrix:
+def _cross_fitted(
+    codes: Matrix, target: Matrix, groups: Any, count: int, seed: int, known: npt.NDArray[np.bool_] | None = None
+) -> Matrix:
+    """Encode each row by rows of other customers, of which those count whose outcome is known (by default all)."""
     customers = np.arange(len(codes)) if groups is None else pd.factorize(np.asarray(groups))[0]
     folds = min(_ENCODING_FOLDS, len(np.unique(customers)))
     encoded = np.full(len(codes), np.nan)
     there = ~np.isnan(codes)
     for fit, judge in GroupKFold(folds, shuffle=True, random_state=seed).split(codes, groups=customers):
-        means = _means(codes[fit], target[fit], count)
-        known = judge[there[judge]]
-        encoded[known] = means[codes[known].astype(int)]
+        told = fit if known is None else fit[known[fit]]
+        means = _means(codes[told], target[told], count)
+        given = judge[there[judge]]
+        encoded[given] = means[codes[given].astype(int)]
     return encoded
 
 
@@ -201,21 +243,39 @@ def steady(numbers: Matrix, bits: int) -> Matrix:
     """Round numbers in place to 53 - ``bits`` binary digits.
 
     The order in which sums are added up differs between runs and engines, and with it their last bits: a tree that is
-    grown on them, or splits between them, would differ, too.
+    grown on them, or splits between them, would differ, too. What rounds to more than a number can be is infinite.
     """
+    numbers[np.isnan(numbers)] = np.nan  # some that are nan have bits that would overflow
     whole = numbers.view(np.int64)
     whole += 1 << (bits - 1)
     whole &= -1 << bits
     return numbers
 
 
+def _held(column: pd.Series[Any]) -> str:
+    """Return what a column holds, whatever its dtype: pandas makes objects of booleans or dates that have a null."""
+    return pd.api.types.infer_dtype(column, skipna=True)
+
+
 def _kind(column: pd.Series[Any]) -> Kind:
-    types = pd.api.types
-    numeric = types.is_numeric_dtype(column) or types.is_bool_dtype(column) or types.is_datetime64_any_dtype(column)
-    return "number" if numeric else "text"
+    held = _held(column)
+    if held == "complex":
+        raise DataError(
+            f"Complex data not supported: column {column.name}",
+            "give its parts as two columns",
+            column=str(column.name),
+        )
+    if held in _TIMES:
+        zoned = any(getattr(first, "tzinfo", None) for first in column.dropna().iloc[:1])
+        return "zoned time" if zoned else "time"
+    return "number" if held in _NUMBERS | _LENGTHS else "text"
 
 
 def _numbers(column: pd.Series[Any]) -> Matrix:
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return np.asarray((column - pd.Timestamp(0)) / pd.Timedelta(days=1), dtype=np.float64)
+    held, day = _held(column), np.timedelta64(1, "D")
+    if held in _TIMES:
+        times = pd.to_datetime(column, utc=True).to_numpy(dtype="datetime64[us]")
+        return np.asarray((times - np.datetime64(0, "us")) / day)
+    if held in _LENGTHS:
+        return np.asarray(pd.to_timedelta(column).to_numpy(dtype="timedelta64[us]") / day)
     return column.to_numpy(dtype=np.float64, na_value=np.nan)

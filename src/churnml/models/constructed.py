@@ -36,11 +36,14 @@ class Construction:
     of: tuple[int, ...]
 
     def __call__(self, matrix: Matrix) -> Matrix:
-        """Return the column, shape (n,): nan where a part of it is, or the whole of a ratio is 0."""
-        if self.how == "sum":
-            return np.asarray(matrix[:, list(self.of)].sum(axis=1))
-        part, whole = (matrix[:, place] for place in self.of)
-        return np.asarray(np.divide(part, whole, out=np.full(len(part), np.nan), where=whole != 0))
+        """Return the column, shape (n,): nan where a part of it is, or it would be infinite."""
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            if self.how == "sum":
+                made = matrix[:, list(self.of)].sum(axis=1)
+            else:
+                part, whole = self.of
+                made = matrix[:, part] / matrix[:, whole]
+        return np.where(np.isfinite(made), made, np.nan)
 
 
 def constructions(names: Sequence[str], numeric: Sequence[int]) -> list[Construction]:

@@ -12,6 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
+from churnml.errors import DataError
+
 Rows = npt.NDArray[np.intp]
 
 FOLDS = 3
@@ -32,6 +34,16 @@ class Folds:
     pairs: list[tuple[Rows, Rows]]
     fitted: list[dt.date]
     judged: list[dt.date]
+
+    @property
+    def known(self) -> Rows:
+        """The rows that any fold is fitted on."""
+        return np.unique(np.concatenate([fit for fit, _ in self.pairs]))
+
+
+def days_of(as_of: Any) -> pd.Series[Any]:
+    """Return dates, however they are given, as times without a zone."""
+    return pd.to_datetime(pd.Series(np.asarray(as_of))).dt.tz_localize(None)
 
 
 def inner_folds(
@@ -57,6 +69,11 @@ def inner_folds(
     -------
     Folds
         Three pairs.
+
+    Raises
+    ------
+    DataError
+        If there are fewer customers than folds.
     """
     customers = np.arange(len(outcome)) if groups is None else pd.factorize(np.asarray(groups))[0]
     if groups is None:
@@ -64,11 +81,18 @@ def inner_folds(
         stratified = StratifiedKFold if least >= FOLDS else KFold
         splitter = stratified(FOLDS, shuffle=True, random_state=seed).split(customers, outcome > 0)
     else:
+        found = len(np.unique(customers))
+        if found < FOLDS:
+            raise DataError(
+                f"groups hold {found} of the {FOLDS} customers that a model needs at least",
+                "take more customers, or leave groups out where each row is a customer",
+                customers=found,
+            )
         splitter = GroupKFold(FOLDS, shuffle=True, random_state=seed).split(customers, groups=customers)
     pairs = [(fit, judge) for fit, judge in splitter]
     if as_of is None:
         return Folds(pairs, [], [])
-    days = pd.to_datetime(pd.Series(np.asarray(as_of))).dt.date
+    days = days_of(as_of).dt.date
     fitted, judged = forward(sorted(set(days)), label_days)
     if not judged:
         return Folds(pairs, [], [])
@@ -101,7 +125,7 @@ def later_rows(as_of: Any, *, label_days: int) -> Later | None:
     """
     if as_of is None:
         return None
-    days = pd.to_datetime(pd.Series(np.asarray(as_of))).dt.date
+    days = days_of(as_of).dt.date
     fitted, judged = forward(sorted(set(days)), label_days)
     if not judged:
         return None

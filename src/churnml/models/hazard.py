@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Self
 
 import lightgbm as lgb
@@ -14,10 +13,10 @@ from sklearn.utils import check_consistent_length, check_random_state, column_or
 from sklearn.utils.validation import check_is_fitted
 
 from churnml.errors import DataError
-from churnml.models.boosting import Candidate, Problem, climb, load_booster, predicted, save_booster
+from churnml.models.boosting import Candidate, Problem, climb, predicted
 from churnml.models.calibration import EDGE, MOST_SHIFT
 from churnml.models.columns_of import ModelColumns
-from churnml.models.estimator import TableEstimator, row_weights
+from churnml.models.estimator import Kept, TableEstimator, counted_rows
 from churnml.models.folds import Folds, forward, inner_folds
 from churnml.models.periods import PersonPeriods
 
@@ -126,12 +125,15 @@ class HazardModel(TableEstimator):
         """
         frame = self.frame(X, fitting=True)
         days, causes = _watched(duration, cause, len(frame))
-        weight = row_weights(sample_weight, frame)
-        check_consistent_length(*(rows for rows in (frame, groups, as_of) if rows is not None))
+        rows, weight, groups, as_of = counted_rows(frame, sample_weight, groups, as_of)
+        frame, days, causes = frame.iloc[rows], days[rows], causes.iloc[rows].reset_index(drop=True)
+        for name in ("period_days", "periods", "max_rows"):
+            if not getattr(self, name) > 0:
+                raise DataError(f"{name} is {getattr(self, name)}", "give a number above 0")
         random = check_random_state(self.random_state)
-        customers = np.arange(len(frame)) if groups is None else pd.factorize(np.asarray(groups))[0]
+        customers = np.arange(len(frame)) if groups is None else groups
         length = days / self.period_days
-        left = causes.notna() & (length < self.periods) & (weight > 0)
+        left = causes.notna() & (length < self.periods)
         if not left.any():
             raise DataError(
                 f"of {len(frame):,} rows nobody leaves within {self.periods} periods of {self.period_days} days",
@@ -156,7 +158,7 @@ class HazardModel(TableEstimator):
             self.level_ = shares / shares.sum()
             return self
         watched = watched.drawn(self.max_rows, random)
-        dates = None if as_of is None else pd.to_datetime(pd.Series(np.asarray(as_of))).iloc[watched.row]
+        dates = None if as_of is None else as_of.iloc[watched.row]
         return self._fit_trees(frame, watched, classes, customers[watched.row], dates, int(random.randint(2**31 - 1)))
 
     def _fit_trees(
@@ -170,13 +172,17 @@ class HazardModel(TableEstimator):
     ) -> Self:
         target = watched.outcome.astype(np.float64)
         rows = frame.iloc[watched.row]
-        self.columns_, matrix = ModelColumns.learned(rows, (target > 0).astype(np.float64), customers, seed=seed)
         folds = inner_folds(target, customers, seed=seed)
         if dates is not None:
             folds = self._forward(folds, watched, dates)
+        event = (target > 0).astype(np.float64)
+        self.columns_, matrix = ModelColumns.learned(rows, event, customers, seed=seed)
+        forward = self.columns_.known_from(folds.known, rows, matrix, event, customers, seed=seed)
         objective = {"objective": "multiclass", "metric": "multi_logloss", "num_class": len(classes) + 1}
         matrices = {"given": np.column_stack([matrix, watched.number])}
-        problem = Problem(matrices, target, watched.weight, self.columns_.categorical, objective, seed)
+        earlier = None if forward is None else {"given": np.column_stack([forward, watched.number])}
+        codes = self.columns_.categorical
+        problem = Problem(matrices, target, watched.weight, codes, objective, seed, forward=earlier)
         climbed = climb(problem, folds, _CANDIDATES, compared_on=1)
         judged = climbed.fold >= 0
         self.booster_ = climbed.booster
@@ -348,40 +354,23 @@ class HazardModel(TableEstimator):
         before, number = _before(rate), np.minimum(days // self.period_days, rate.shape[1] - 1).astype(int)
         return np.asarray(before[:, number] + (days / self.period_days - number) * rate[:, number])
 
-    def save(self, folder: Path) -> None:
-        """Write the model into an empty folder, as text."""
-        check_is_fitted(self)
-        if self.booster_ is not None:
-            save_booster(self.booster_, Path(folder) / "booster.txt")
+    def _kept(self) -> Kept:
         kept = {
-            "trees": self.booster_ is not None,
             "causes": self.causes_,
             "split": self.split_.tolist(),
             "level": self.level_.tolist(),
             "reach": self.reach_,
             "search": self.search_,
         }
-        self.write(Path(folder) / "model.json", kept)
+        return {} if self.booster_ is None else {"booster": self.booster_}, kept
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read a model that was saved; it predicts the same bits.
-
-        Raises
-        ------
-        ChurnmlError
-            If a file is missing or damaged.
-        """
-        model, kept = cls.read(Path(folder) / "model.json")
-        model.booster_ = None
-        if kept["trees"]:
-            model.booster_ = load_booster(Path(folder) / "booster.txt")
-        model.causes_ = kept["causes"]
-        model.split_ = np.array(kept["split"])
-        model.level_ = np.array(kept["level"])
-        model.reach_ = kept["reach"]
-        model.search_ = kept["search"]
-        return model
+    def _restore(self, boosters: Mapping[str, lgb.Booster], kept: Mapping[str, Any]) -> None:
+        self.booster_ = boosters.get("booster")
+        self.causes_ = kept["causes"]
+        self.split_ = np.array(kept["split"])
+        self.level_ = np.array(kept["level"])
+        self.reach_ = kept["reach"]
+        self.search_ = kept["search"]
 
 
 def _watched(duration: Any, cause: Any, rows: int) -> tuple[Array, pd.Series[Any]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Self
 
+import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import RegressorMixin
@@ -15,10 +15,10 @@ from sklearn.utils import assert_all_finite, check_consistent_length, check_rand
 from sklearn.utils.validation import check_is_fitted
 
 from churnml.errors import DataError
-from churnml.models.boosting import Candidate, Ladder, Problem, climb, load_booster, predicted, save_booster
+from churnml.models.boosting import Candidate, Ladder, Problem, climb, predicted
 from churnml.models.calibration import MOST_SHIFT
 from churnml.models.columns_of import ModelColumns
-from churnml.models.estimator import TableEstimator, row_weights
+from churnml.models.estimator import Kept, TableEstimator, counted_rows, one_of
 from churnml.models.folds import Folds, inner_folds
 from churnml.models.intervals import Intervals
 
@@ -83,38 +83,53 @@ class ValueRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
         -------
         ValueRegressor
             Itself.
+
+        Raises
+        ------
+        DataError
+            If X, y or what describes the rows holds what no model can be fitted on, or there is no such capacity.
         """
         frame = self.frame(X, fitting=True)
         value = np.asarray(column_or_1d(y, warn=True), dtype=np.float64)
         assert_all_finite(value, input_name="y")
         check_consistent_length(frame, value)
-        weight = row_weights(sample_weight, frame)
-        check_consistent_length(*(rows for rows in (frame, groups, as_of) if rows is not None))
+        rows, weight, groups, as_of = counted_rows(frame, sample_weight, groups, as_of)
+        frame, value = frame.iloc[rows], value[rows]
+        taken = {
+            one_of(("gain", "loss"), "part of value", part): one_of(_CANDIDATES, "capacity", capacity)
+            for part, capacity in (self.capacity or {}).items()
+        }
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self.columns_, matrix = ModelColumns.learned(frame, value, groups, seed=seed)
         folds = inner_folds(value, groups, as_of, label_days=self.label_days, seed=seed)
+        self.columns_, matrix = ModelColumns.learned(frame, value, groups, seed=seed)
+        forward = self.columns_.known_from(folds.known, frame, matrix, value, groups, seed=seed)
         self.boosters_: dict[str, Any] = {}
         self.levels_: dict[str, float] = {}
         self.search_: dict[str, Any] = {}
         judged = np.sort(np.concatenate([judge for _, judge in folds.pairs]))
-        gain = self._fit_part("gain", matrix, np.maximum(value, 0.0), weight, folds, seed)[judged]
-        loss = self._fit_part("loss", matrix, np.maximum(-value, 0.0), weight, folds, seed)[judged]
+        earlier = None if forward is None else {"given": forward}
+        codes = self.columns_.categorical
+        problem = Problem({"given": matrix}, value, weight, codes, _TWEEDIE, seed, forward=earlier)
+        gain = self._fit_part("gain", np.maximum(value, 0.0), problem, folds, taken)[judged]
+        loss = self._fit_part("loss", np.maximum(-value, 0.0), problem, folds, taken)[judged]
         self.intervals_ = Intervals.learned(value[judged], gain - loss, _size(gain, loss), weight[judged])
         return self
 
-    def _fit_part(self, part: str, matrix: Array, amounts: Array, weight: Array, folds: Folds, seed: int) -> Array:
+    def _fit_part(
+        self, part: str, amounts: Array, problem: Problem, folds: Folds, taken: Mapping[str, Candidate]
+    ) -> Array:
         """Fit gains or losses; return what is predicted, in money, for rows that folds judge."""
+        matrix, weight = problem.matrices["given"], problem.weight
         mean = float(np.average(amounts, weights=weight))
         if np.count_nonzero(amounts) < _ENOUGH:
             self.levels_[part] = mean
             return np.full(len(amounts), mean)
         # money in any currency is learned in units of its mean
-        ladder, codes = Ladder.of(len(amounts)), self.columns_.categorical
-        problem = Problem({"given": matrix}, amounts / mean, weight, codes, _TWEEDIE, seed)
+        ladder = Ladder.of(len(amounts))
         tried = list(_CANDIDATES if ladder.compared_on is None else _CANDIDATES[::2])
-        if self.capacity is not None and part in self.capacity:
-            tried = [one for one in _CANDIDATES if str(one) == self.capacity[part]] or tried
-        climbed = climb(problem, folds, tried, compared_on=ladder.compared_on)
+        if part in taken:
+            tried = [taken[part]]
+        climbed = climb(replace(problem, target=amounts / mean), folds, tried, compared_on=ladder.compared_on)
         # a Tweedie loss that stops early forecasts less than the total it has seen
         level = mean / float(np.average(predicted(climbed.booster, matrix), weights=weight))
         drift = 1.0
@@ -221,34 +236,15 @@ class ValueRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
             return np.full(len(matrix), self.levels_[part])
         return self.levels_[part] * predicted(self.boosters_[part], matrix)
 
-    def save(self, folder: Path) -> None:
-        """Write the model into an empty folder, as text."""
-        check_is_fitted(self)
-        for part, booster in self.boosters_.items():
-            save_booster(booster, Path(folder) / f"{part}.txt")
-        kept = {
-            "levels": self.levels_,
-            "parts": list(self.boosters_),
-            "intervals": self.intervals_.to_dict(),
-            "search": self.search_,
-        }
-        self.write(Path(folder) / "model.json", kept)
+    def _kept(self) -> Kept:
+        kept = {"levels": self.levels_, "intervals": self.intervals_.to_dict(), "search": self.search_}
+        return self.boosters_, kept
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read a model that was saved; it predicts the same bits.
-
-        Raises
-        ------
-        ChurnmlError
-            If a file is missing or damaged.
-        """
-        model, kept = cls.read(Path(folder) / "model.json")
-        model.boosters_ = {part: load_booster(Path(folder) / f"{part}.txt") for part in kept["parts"]}
-        model.levels_ = kept["levels"]
-        model.intervals_ = Intervals(**kept["intervals"])
-        model.search_ = kept["search"]
-        return model
+    def _restore(self, boosters: Mapping[str, lgb.Booster], kept: Mapping[str, Any]) -> None:
+        self.boosters_ = dict(boosters)
+        self.levels_ = kept["levels"]
+        self.intervals_ = Intervals(**kept["intervals"])
+        self.search_ = kept["search"]
 
 
 def _size(gain: Array, loss: Array) -> Array:
