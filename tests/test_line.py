@@ -59,6 +59,12 @@ def test_a_line_read_back_gives_the_same_bits_also_beyond_what_it_has_seen():
     assert np.abs(line(beyond)).max() < 20
 
 
+def test_rows_of_one_outcome_give_a_constant():
+    matrix, _ = matrix_of(30)
+    line = Line.fitted(matrix, np.ones(30), np.ones(30), [2], seed=0)
+    np.testing.assert_allclose(1 / (1 + np.exp(-line(matrix))), 30.5 / 31)
+
+
 def test_weights_stand_for_rows():
     matrix, target = matrix_of(600)
     weight = np.random.default_rng(1).integers(1, 4, 600)

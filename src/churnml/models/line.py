@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
 Array = npt.NDArray[np.float64]
@@ -67,7 +68,7 @@ class Line:
         matrix : array of shape (n, columns)
             Rows, nulls as nan.
         target : array of shape (n,)
-            0 or 1, both of them.
+            0 or 1.
         weight : array of shape (n,)
             How much each row counts.
         categorical : list of int
@@ -80,6 +81,9 @@ class Line:
         Line
             Fitted.
         """
+        if not np.ptp(target):  # a fold of few rows
+            rate = (np.sum(target) + 0.5) / (len(target) + 1)
+            return cls(float(logit(rate)), tuple(Term() for _ in matrix.T))
         if len(matrix) > _MOST_ROWS:
             drawn = np.sort(np.random.default_rng(seed).choice(len(matrix), _MOST_ROWS, replace=False))
             matrix, target, weight = matrix[drawn], target[drawn], weight[drawn]
