@@ -133,7 +133,7 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         known = np.arange(len(target)) if later is None else later.fit
         forward = self.columns_.known_from(known, frame, matrix, target, groups, seed=seed)
         width = len(self.columns_.kinds)
-        if not Line.fits(matrix[:, :width], self.columns_.categorical):
+        if not Line.fits(matrix[:, :width], target, self.columns_.categorical):
             tried = [one for one in tried if not one.over_line] or tried[:1]
         if not self.columns_.made:
             tried = list(dict.fromkeys(replace(one, columns="given") for one in tried))

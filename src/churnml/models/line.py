@@ -16,6 +16,7 @@ Array = npt.NDArray[np.float64]
 _STRENGTH = 0.3  # C of scikit-learn
 _TAIL = 0.001  # of a column at either end: beyond it the line goes on flat
 _MOST_COLUMNS = 500  # of the regression: its Newton steps cost their square
+_FEWEST_ROWS = 30  # of either outcome: of fewer it only learns them by heart
 _MOST_ROWS = 50_000  # of more, so many are drawn: they tell a few hundred slopes well enough
 _DIGITS = 6  # of slopes: their last bits depend on how many cores added them up
 
@@ -96,8 +97,10 @@ class Line:
         return cls(round(float(model.intercept_[0]), _DIGITS) + sum(middles), terms)
 
     @staticmethod
-    def fits(matrix: Array, categorical: list[int]) -> bool:
-        """Tell whether there are not too many columns, codes counted one by one."""
+    def fits(matrix: Array, target: Array, categorical: list[int]) -> bool:
+        """Tell whether there are rows enough of either outcome, and not too many columns, codes counted one by one."""
+        if min(np.sum(target), np.sum(1 - target)) < _FEWEST_ROWS:
+            return False
         codes = sum(int(np.nanmax(matrix[:, place], initial=0)) + 1 for place in categorical)
         return bool(matrix.shape[1] - len(categorical) + codes <= _MOST_COLUMNS)
 
