@@ -5,6 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))
 
-from churnml.service.bento import Churnml  # noqa: E402
+from churnml.service.bento import Churnml
 
 __all__ = ["Churnml"]

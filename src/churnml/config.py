@@ -302,6 +302,28 @@ class Gates(Section):
     approval: bool = False
 
 
+class Service(Section):
+    """Limits of the HTTP service."""
+
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    max_customers: Annotated[int, Field(ge=1, le=1_000)] = 1_000
+    max_body_mib: Annotated[int, Field(ge=1, le=16)] = 16
+    timeout_seconds: Annotated[float, Field(gt=0, le=12)] = 10.0
+    max_concurrency: Annotated[int, Field(ge=1, le=10_000)] = 64
+    rate_limit: Annotated[int, Field(ge=1)] = 6_000
+    stale_after_days: Days = 7
+    expires_after_days: Days = 31
+    trust_proxy: bool = False
+
+    @_model_validator(mode="after")
+    def _is_stale_before_it_expires(self) -> Self:
+        if self.expires_after_days < self.stale_after_days:
+            raise ValueError(
+                f"expires_after_days {self.expires_after_days} lies below stale_after_days {self.stale_after_days}"
+            )
+        return self
+
+
 class Config(Section):
     """All of the configuration; build it with `load_config`."""
 
@@ -321,7 +343,7 @@ class Config(Section):
     campaign: Campaign = Campaign()
     state: State = State()
     gates: Gates = Gates()
-    service: dict[str, Any] = {}
+    service: Service = Service()
     sensitive: tuple[Name, ...] = ()
     folder: Path = Field(default=Path(), exclude=True)
 

@@ -97,7 +97,9 @@ class Access:
         count, until = self._wrong.get(address, (0, 0.0))
         if now < until:
             wait = {"Retry-After": str(math.ceil(until - now))}
-            return Refused(429, "too_many_wrong_keys", "too many wrong keys in a row; wait, or send a right one", {}, wait)
+            return Refused(
+                429, "too_many_wrong_keys", "too many wrong keys in a row; wait, or send a right one", {}, wait
+            )
         count += 1
         beyond = count - _WRONG_AT_ONCE
         self._wrong[address] = count, now + min(2.0**beyond, _LONGEST_WAIT) if beyond >= 0 else 0.0

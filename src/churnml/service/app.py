@@ -57,7 +57,9 @@ def _endpoint(one: Operation, running: Running) -> Callable[[Request], Awaitable
         if one.role is not None and (exchange.key is None or not allows(exchange.key, one.role)):
             raise Refused(403, "forbidden", f"this needs a key of the role {one.role} or above")
         return await one.answer(
-            Call(running, exchange.request_id, exchange.key, exchange.content, request.path_params, request.query_params)
+            Call(
+                running, exchange.request_id, exchange.key, exchange.content, request.path_params, request.query_params
+            )
         )
 
     return endpoint

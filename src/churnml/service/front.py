@@ -72,7 +72,11 @@ class Front:
         settings = running.config.service
         self._app, self._running = app, running
         self._limit = settings.max_body_mib * _MIB
-        self._seconds, self._most, self._trusts = settings.timeout_seconds, settings.max_concurrency, settings.trust_proxy
+        self._seconds, self._most, self._trusts = (
+            settings.timeout_seconds,
+            settings.max_concurrency,
+            settings.trust_proxy,
+        )
         self._at_work = self._buffered = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -174,13 +178,13 @@ class Front:
         exchange.content = parts[0] if len(parts) == 1 else b"".join(parts)
         return len(exchange.content)
 
-    async def _late(
-        self, scope: Scope, receive: Receive, answer: Send, exchange: Exchange, *, expired: bool
-    ) -> None:
+    async def _late(self, scope: Scope, receive: Receive, answer: Send, exchange: Exchange, *, expired: bool) -> None:
         if not exchange.status:
             refused = unavailable("this took too long; ask for less, or try again", code="timeout")
             if expired and scope["method"] == "POST" and not exchange.read and exchange.key is not None:
-                refused = Refused(408, "timeout", f"the body was not there within {self._seconds:g} seconds; send it again")
+                refused = Refused(
+                    408, "timeout", f"the body was not there within {self._seconds:g} seconds; send it again"
+                )
                 refused.headers["Connection"] = "close"
             await refused.response()(scope, receive, answer)
 

@@ -39,11 +39,17 @@ async def metrics(call: Call) -> Response:
     def now() -> list:  # type: ignore[type-arg]
         families = [
             gauge("churnml_ready", "1 if a release is served and keys are known.", float(not running.lacking)),
-            gauge("churnml_release_refused", "1 if the newest release was refused.", float(running.refused is not None)),
+            gauge(
+                "churnml_release_refused", "1 if the newest release was refused.", float(running.refused is not None)
+            ),
         ]
         if release is not None:
             value = release.value_version or ""
-            labels = {"release": release.name, "churn_model_version": release.churn_version, "value_model_version": value}
+            labels = {
+                "release": release.name,
+                "churn_model_version": release.churn_version,
+                "value_model_version": value,
+            }
             families += [
                 gauge("churnml_release_age_days", "Days since the as-of date.", float(running.age_days(release))),
                 gauge("churnml_release_info", "What is served.", 1.0, **labels),

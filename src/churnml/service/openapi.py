@@ -88,7 +88,10 @@ def _operation(one: Operation, settings: Service) -> dict[str, Any]:
         "operationId": one.name,
         "summary": one.summary,
         "security": [] if one.role is None else [{"key": []}],
-        "responses": {"200": {"description": "Answered.", "content": content}, **{str(code): _error(code) for code in codes}},
+        "responses": {
+            "200": {"description": "Answered.", "content": content},
+            **{str(code): _error(code) for code in codes},
+        },
     }
     if one.role is not None:
         told["description"] = f"For the role {one.role} and above."

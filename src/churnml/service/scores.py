@@ -14,8 +14,7 @@ from starlette.responses import Response
 from churnml.columns import AS_OF, CUSTOMER_ID
 from churnml.errors import ChurnmlError
 from churnml.publishing.release import Release
-from churnml.scoring.score import SCHEMA
-from churnml.service.answers import ScoresAnswer
+from churnml.service.answers import Score, ScoresAnswer
 from churnml.service.bodies import Body, HistoriesRequest, ScoreRequest, read
 from churnml.service.operations import Call, Operation
 from churnml.service.problems import unavailable, unusable
@@ -23,7 +22,7 @@ from churnml.state.audit import AuditRow
 from churnml.state.keys import Key
 
 UNKNOWN = "no customer of this id is at risk in the store"
-_COLUMNS = tuple(name for name in SCHEMA.names if name not in (CUSTOMER_ID, AS_OF))
+_COLUMNS = tuple(name for name in Score.model_fields if name not in (CUSTOMER_ID, AS_OF))
 _WITHOUT_REASONS = tuple(name for name in _COLUMNS if name != "reasons")
 _LONG = 64 * 1024  # bytes of a body that hold up other requests while they are read
 _CHUNK = 20  # customers scored from histories before looking whether anybody still waits
@@ -79,7 +78,9 @@ def not_scored(customer: str, release: Release, why: str) -> bytes:
 def answered(about: dict[str, Any], member: str, rows: Sequence[bytes]) -> Response:
     """Return an answer that holds rows which are JSON already."""
     head = json.dumps(about, ensure_ascii=False)[:-1]
-    return Response(b'%s, "%s": [%s]}' % (head.encode(), member.encode(), b", ".join(rows)), 200, None, "application/json")
+    return Response(
+        b'%s, "%s": [%s]}' % (head.encode(), member.encode(), b", ".join(rows)), 200, None, "application/json"
+    )
 
 
 def too_old(call: Call, release: Release) -> str | None:
@@ -137,9 +138,7 @@ async def score_histories(call: Call) -> Response:
     return answered({**call.running.about(release), AS_OF: day.isoformat()}, "scores", rows)
 
 
-def _scored(
-    release: Release, day: dt.date, sent: list[dict[str, Any]], start: int, reasons: bool
-) -> list[bytes]:
+def _scored(release: Release, day: dt.date, sent: list[dict[str, Any]], start: int, reasons: bool) -> list[bytes]:
     try:
         rows = release.score_histories(day, sent[start : start + _CHUNK], reasons=reasons)
     except ChurnmlError as error:
