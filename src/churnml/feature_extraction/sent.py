@@ -19,6 +19,11 @@ from churnml.tables.schema import SCHEMAS, Kind, Schema
 MOST_ROWS = 100_000  # of a table
 _LARGEST = 1e15
 
+
+class UnscorableError(ChurnmlError):
+    """Say why a customer whose rows can be read has no risk that could be scored."""
+
+
 SentRows = Sequence[Mapping[str, Any]] | pd.DataFrame
 
 
@@ -51,9 +56,11 @@ def read_customer(
     rows = _columns(SCHEMAS["customers"], [customer], kinds, timezone)
     instant = microseconds_of(start_of(as_of))
     signed_up, left = rows["signed_up_at"][0], rows["churned_at"][0]
-    if not signed_up < instant or left < instant:
-        told = "had not signed up" if not signed_up < instant else "had left"
-        raise ChurnmlError(
+    told = "had not signed up" if not signed_up < instant else "had left" if left < instant else None
+    if told is None and rows[KNOWN_AT][0] >= instant:
+        told = "was not known yet"
+    if told is not None:
+        raise UnscorableError(
             f"the customer {told} at {as_of}", "ask for a date at which there is a risk", date=str(as_of)
         )
     later = {column.name for column in SCHEMAS["customers"].columns if column.known_with}
@@ -155,12 +162,32 @@ def _columns(schema: Schema, sent: SentRows, kinds: Mapping[str, Kind], timezone
             read[name] = _read(values, kind, timezone)
         except (ValueError, TypeError, OverflowError):
             raise ChurnmlError(
-                f"{schema.name}: {name} holds something that is no {kind}", "mend it", table=schema.name, column=name
+                f"{schema.name}: {name} holds something that is no {kind}",
+                "mend it",
+                table=schema.name,
+                row=_first_unreadable(values, kind, timezone),
+                column=name,
             ) from None
-        missing = column is not None and column.required and name != CUSTOMER_ID
-        if missing and (_nulls(read[name]).any()):
-            raise ChurnmlError(f"{schema.name}: {name} is missing", "send it", table=schema.name, column=name)
+        if column is not None and column.required and name != CUSTOMER_ID:
+            nothing = _nulls(read[name])
+            if nothing.any():
+                raise ChurnmlError(
+                    f"{schema.name}: {name} is missing",
+                    "send it",
+                    table=schema.name,
+                    row=int(nothing.argmax()),
+                    column=name,
+                )
     return read
+
+
+def _first_unreadable(values: list[Any], kind: Kind, timezone: str) -> int | None:
+    for place, value in enumerate(values):
+        try:
+            _read([value], kind, timezone)
+        except (ValueError, TypeError, OverflowError):
+            return place
+    return None
 
 
 def _nulls(column: Array) -> Array:
@@ -206,13 +233,13 @@ def _judge(schema: Schema, rows: Rows, instants: Callable[[], Rows]) -> None:
     for later, earlier in schema.not_before:
         wrong = rows[later] < rows[earlier]
         if wrong.any() and (wrong & (instants()[later] < instants()[earlier])).any():
-            raise ChurnmlError(
+            raise UnscorableError(
                 f"{schema.name}: {later} lies before {earlier}", "mend the row", table=schema.name, column=later
             )
     if schema.rating:
         rating = rows[schema.rating]
         if ((rating < 1) | (rating > 5)).any():
-            raise ChurnmlError(
+            raise UnscorableError(
                 f"{schema.name}: {schema.rating} lies outside 1-5", "mend it", table=schema.name, column=schema.rating
             )
 
@@ -247,7 +274,7 @@ def _once(schema: Schema, rows: dict[str, Array]) -> dict[str, Array]:
         elif seen[version] == row:
             chosen[place] = False
         else:
-            raise ChurnmlError(
+            raise UnscorableError(
                 f"{schema.name}: rows that share {', '.join(schema.key)} differ", "versions of a row need known_at",
                 table=schema.name,
             )  # fmt: skip
