@@ -95,8 +95,7 @@ class Target(TypedDict):
     risk_band: str | None
     value_at_risk: float | None
     expected_profit: float | None
-    reasons_en: str
-    reasons_zh: str
+    reasons: list[Reason]
     account_manager: str | None
     personal: dict[str, Any]
 

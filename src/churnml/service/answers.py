@@ -149,8 +149,7 @@ class Target(Answer):
     risk_band: Text
     value_at_risk: Number
     expected_profit: Number
-    reasons_en: str
-    reasons_zh: str
+    reasons: list[Reason]
     account_manager: Text
     personal: dict[str, Any] = Field(description="The personal columns; `***` for the retention team.")
 

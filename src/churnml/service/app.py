@@ -11,8 +11,8 @@ from starlette.routing import Route, Router
 
 from churnml.config import Service
 from churnml.service import campaigns, customers, health, model, scores
-from churnml.service.front import Exchange, Front
 from churnml.service.access import allows
+from churnml.service.front import Exchange, Front
 from churnml.service.openapi import document, text_of
 from churnml.service.operations import Call, Operation
 from churnml.service.problems import Refused

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from starlette.responses import Response
 
 from churnml.campaigns import targets as listing
-from churnml.campaigns.store import CampaignRecord, campaigns
+from churnml.campaigns.store import CampaignRecord, NoCampaignError, campaign, campaigns
 from churnml.columns import CUSTOMER_ID
 from churnml.errors import ChurnmlError
 from churnml.formulas import defused
@@ -26,6 +26,9 @@ from churnml.service.scores import audit, stored
 _ID = "campaign_id"
 _MOST, _USUAL = 1_000, 100
 _PAGE = ("limit", "cursor", "format")
+_SENTENCES = (("text_en", "; "), ("text_zh", "；"))
+
+Found = TypeVar("Found")
 
 
 async def listed(call: Call) -> Response:
@@ -37,7 +40,8 @@ async def listed(call: Call) -> Response:
         503 while the database cannot be read.
     """
     refuse_others(call.query, ())
-    return _json({"campaigns": [_told(record) for record in await _records(call)]})
+    records = await call.running.threaded(_read, campaigns, call.running.config)
+    return _json({"campaigns": [_told(record) for record in records]})
 
 
 async def one(call: Call) -> Response:
@@ -49,7 +53,7 @@ async def one(call: Call) -> Response:
         404 if there is none of that name.
     """
     refuse_others(call.query, ())
-    return _json(_told(await _record(call)))
+    return _json(_told(await call.running.threaded(_read, campaign, call.running.config, call.path[_ID])))
 
 
 async def targets(call: Call) -> Response:
@@ -67,7 +71,6 @@ async def targets(call: Call) -> Response:
     manager = call.caller.manager if call.caller.role == "account_manager" else None
     whose = json.dumps([name, manager])
     after = rank_of(whose, call.query.get("cursor"))
-    await _record(call)
     rows, more = await call.running.threaded(_page, call, name, manager, after, limit)
     columns = (*rows[0], *rows[0]["personal"]) if rows else ()
     await audit(call, [row[CUSTOMER_ID] for row in rows], columns, TARGETS.path)
@@ -83,10 +86,7 @@ def _page(call: Call, name: str, manager: str | None, after: int, limit: int) ->
     release = call.running.release
     with stored():
         own = None if manager is None else release.customers_of(manager)
-    try:
-        found = listing.targets(call.running.config, name, after=after, limit=limit + 1, customers=own)
-    except ChurnmlError:
-        raise _unreadable() from None
+    found = _read(listing.targets, call.running.config, name, after=after, limit=limit + 1, manager_customers=own)
     page = found[:limit]
     with stored():
         profiles = release.profiles([row[CUSTOMER_ID] for row in page])
@@ -95,28 +95,19 @@ def _page(call: Call, name: str, manager: str | None, after: int, limit: int) ->
 
 
 def _row(call: Call, row: dict[str, Any], profile: dict[str, Any] | None) -> dict[str, Any]:
-    gone = {"segment": None, "account_manager": None, "personal": {}}
+    gone: dict[str, Any] = {"segment": None, "account_manager": None, "personal": {}}
     seen = gone if profile is None else shown(profile, call.caller, call.running.config.personal)
     return {**row, **{name: seen[name] for name in gone}}
 
 
-async def _records(call: Call) -> list[CampaignRecord]:
+def _read(reads: Callable[..., Found], *arguments: Any, **options: Any) -> Found:
     try:
-        found: list[CampaignRecord] = await call.running.threaded(campaigns, call.running.config)
+        return reads(*arguments, **options)
+    except NoCampaignError:
+        raise not_found("campaign") from None
     except ChurnmlError:
-        raise _unreadable() from None
-    return found
-
-
-async def _record(call: Call) -> CampaignRecord:
-    for record in await _records(call):
-        if record.id == call.path[_ID]:
-            return record
-    raise not_found("campaign")
-
-
-def _unreadable() -> Exception:
-    return unavailable("the database cannot be read at present; try again", code="database", after=2)
+        message = "the database cannot be read at present; try again"
+        raise unavailable(message, code="database", after=2) from None
 
 
 def _told(record: CampaignRecord) -> dict[str, Any]:
@@ -130,15 +121,20 @@ def _json(content: dict[str, Any]) -> Response:
 
 def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
     """Return rows as Excel reads them: UTF-8 with a byte-order mark, nothing that it would take for a formula."""
-    names = [name for name in Target.model_fields if name != "personal"]
+    names = [name for name in Target.model_fields if name not in ("reasons", "personal")]
     personal = sorted({name for row in rows for name in row["personal"]})
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([*names, *(defused(name if name not in names else f"personal_{name}") for name in personal)])
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\r\n")
+    own = [f"personal_{name}" if name in names else name for name in personal]
+    writer.writerow([*names, "reasons_en", "reasons_zh", *map(defused, own)])
     for row in rows:
-        cells = [row[name] for name in names] + [row["personal"].get(name) for name in personal]
+        said = [
+            "; ".join(why["text_en"] for why in row["reasons"]),
+            "；".join(why["text_zh"] for why in row["reasons"]),
+        ]
+        cells = [*(row[name] for name in names), *said, *(row["personal"].get(name) for name in personal)]
         writer.writerow([defused(cell) if isinstance(cell, str) else cell for cell in cells])
-    return b"\xef\xbb\xbf" + text.getvalue().encode()
+    return b"\xef\xbb\xbf" + lines.getvalue().encode()
 
 
 _CAMPAIGN = Parameter(

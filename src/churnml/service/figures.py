@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -62,13 +62,13 @@ class Figures:
         """Count a release that was refused."""
         self._refused.inc()
 
-    def text(self, now: Callable[[], Sequence[GaugeMetricFamily]]) -> bytes:
+    def text(self, now: Sequence[Metric]) -> bytes:
         """Return everything in Prometheus's format.
 
         Parameters
         ----------
-        now : callable
-            Returns what is so at this moment, the same in every worker.
+        now : sequence of Metric
+            What is so at this moment, the same in every worker.
 
         Returns
         -------
@@ -79,7 +79,7 @@ class Figures:
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry) + generate_latest(_now(now()))
+        return generate_latest(registry) + generate_latest(_now(now))
 
 
 def gauge(name: str, meaning: str, value: float | None, **labels: str) -> GaugeMetricFamily:
@@ -99,5 +99,5 @@ class _Collected:
 
 def _now(families: Sequence[Metric]) -> CollectorRegistry:
     registry = CollectorRegistry()
-    registry.register(_Collected(families))  # type: ignore[arg-type]
+    registry.register(_Collected(families))
     return registry

@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 import traceback
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
@@ -72,11 +73,8 @@ class Front:
         settings = running.config.service
         self._app, self._running = app, running
         self._limit = settings.max_body_mib * _MIB
-        self._seconds, self._most, self._trusts = (
-            settings.timeout_seconds,
-            settings.max_concurrency,
-            settings.trust_proxy,
-        )
+        self._seconds, self._most = settings.timeout_seconds, settings.max_concurrency
+        self._trusts = settings.trust_proxy
         self._at_work = self._buffered = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,7 +113,7 @@ class Front:
         except Refused as refused:
             response = refused.response()
         except HTTPException as error:
-            response = _from_router(scope, error).response()
+            response = _from_router(error).response()
         except Exception as error:
             _note(error, exchange)
             if exchange.status:
@@ -182,10 +180,8 @@ class Front:
         if not exchange.status:
             refused = unavailable("this took too long; ask for less, or try again", code="timeout")
             if expired and scope["method"] == "POST" and not exchange.read and exchange.key is not None:
-                refused = Refused(
-                    408, "timeout", f"the body was not there within {self._seconds:g} seconds; send it again"
-                )
-                refused.headers["Connection"] = "close"
+                message = f"the body was not there within {self._seconds:g} seconds; send it again"
+                refused = Refused(408, "timeout", message, headers={"Connection": "close"})
             await refused.response()(scope, receive, answer)
 
     def _address(self, scope: Scope, headers: dict[bytes, list[bytes]]) -> str:
@@ -194,6 +190,8 @@ class Front:
         return str((scope.get("client") or ("", 0))[0])
 
     def _tell(self, scope: Scope, exchange: Exchange, seconds: float) -> None:
+        if scope["path"] in OPEN and exchange.status == 200:
+            return  # asked every few seconds
         route = getattr(scope.get("route"), "name", "other")
         method = scope["method"] if scope["method"] in ("GET", "POST") else "other"
         self._running.figures.request(route, method, exchange.status, seconds)
@@ -215,7 +213,7 @@ def _headers(scope: Scope) -> dict[bytes, list[bytes]]:
     return found
 
 
-async def _parts(receive: Receive):  # type: ignore[no-untyped-def]
+async def _parts(receive: Receive) -> AsyncIterator[bytes]:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -225,7 +223,7 @@ async def _parts(receive: Receive):  # type: ignore[no-untyped-def]
             return
 
 
-def _from_router(scope: Scope, error: HTTPException) -> Refused:
+def _from_router(error: HTTPException) -> Refused:
     if error.status_code == 405:
         return Refused(405, "method_not_allowed", "this route does not know the method", {}, dict(error.headers or {}))
     return not_found("route")

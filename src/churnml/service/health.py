@@ -36,27 +36,17 @@ async def metrics(call: Call) -> Response:
     running = call.running
     release = running.published
 
-    def now() -> list:  # type: ignore[type-arg]
-        families = [
-            gauge("churnml_ready", "1 if a release is served and keys are known.", float(not running.lacking)),
-            gauge(
-                "churnml_release_refused", "1 if the newest release was refused.", float(running.refused is not None)
-            ),
+    families = [
+        gauge("churnml_ready", "1 if a release is served and keys are known.", float(not running.lacking)),
+        gauge("churnml_release_refused", "1 if the newest was refused.", float(running.refused is not None)),
+    ]
+    if release is not None:
+        models = {"churn_model_version": release.churn_version, "value_model_version": release.value_version or ""}
+        families += [
+            gauge("churnml_release_age_days", "Days since the as-of date.", float(running.age_days(release))),
+            gauge("churnml_release_info", "What is served.", 1.0, release=release.name, **models),
         ]
-        if release is not None:
-            value = release.value_version or ""
-            labels = {
-                "release": release.name,
-                "churn_model_version": release.churn_version,
-                "value_model_version": value,
-            }
-            families += [
-                gauge("churnml_release_age_days", "Days since the as-of date.", float(running.age_days(release))),
-                gauge("churnml_release_info", "What is served.", 1.0, **labels),
-            ]
-        return families
-
-    return Response(running.figures.text(now), 200, None, CONTENT_TYPE)
+    return Response(running.figures.text(families), 200, None, CONTENT_TYPE)
 
 
 def _status(word: str) -> Response:

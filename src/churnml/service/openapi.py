@@ -62,7 +62,7 @@ def document(operations: Sequence[Operation], settings: Service) -> dict[str, An
         "info": {
             "title": "churnml",
             "version": version("churnml"),
-            "description": "Scores, customers and campaign lists. Every answer to a score names its release and models.",
+            "description": "Scores, customers and campaign lists.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -84,14 +84,12 @@ def _operation(one: Operation, settings: Service) -> dict[str, Any]:
     content: dict[str, Any] = {kind: {"schema": {"type": "string"}} for kind in one.text}
     if one.returns is not None:
         content = {"application/json": {"schema": _reference(one.returns)}, **content}
+    answered = {"200": {"description": "Answered.", "content": content}}
     told: dict[str, Any] = {
         "operationId": one.name,
         "summary": one.summary,
         "security": [] if one.role is None else [{"key": []}],
-        "responses": {
-            "200": {"description": "Answered.", "content": content},
-            **{str(code): _error(code) for code in codes},
-        },
+        "responses": answered | {str(code): _error(code) for code in codes},
     }
     if one.role is not None:
         told["description"] = f"For the role {one.role} and above."

@@ -9,8 +9,6 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from churnml.errors import ChurnmlError
-
 _MOST_PLACES, _LONGEST_NAME = 20, 64
 
 
@@ -76,11 +74,6 @@ def invalid(problems: Sequence[Mapping[str, Any]]) -> Refused:
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     message = f"{first['place'] or 'the body'}: {first['problem']}{more}"
     return Refused(422, "invalid", message, {"problems": list(problems[:_MOST_PLACES])})
-
-
-def unusable(error: ChurnmlError) -> Refused:
-    """Return the refusal of what a room says is wrong with what was sent."""
-    return Refused(422, "invalid", str(error), error.details)
 
 
 def places(error: ValidationError) -> list[dict[str, str]]:

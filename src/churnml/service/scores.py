@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
@@ -17,7 +18,7 @@ from churnml.publishing.release import Release
 from churnml.service.answers import Score, ScoresAnswer
 from churnml.service.bodies import Body, HistoriesRequest, ScoreRequest, read
 from churnml.service.operations import Call, Operation
-from churnml.service.problems import unavailable, unusable
+from churnml.service.problems import Refused, invalid, unavailable
 from churnml.state.audit import AuditRow
 from churnml.state.keys import Key
 
@@ -78,9 +79,8 @@ def not_scored(customer: str, release: Release, why: str) -> bytes:
 def answered(about: dict[str, Any], member: str, rows: Sequence[bytes]) -> Response:
     """Return an answer that holds rows which are JSON already."""
     head = json.dumps(about, ensure_ascii=False)[:-1]
-    return Response(
-        b'%s, "%s": [%s]}' % (head.encode(), member.encode(), b", ".join(rows)), 200, None, "application/json"
-    )
+    content = b'%s, "%s": [%s]}' % (head.encode(), member.encode(), b", ".join(rows))
+    return Response(content, 200, None, "application/json")
 
 
 def too_old(call: Call, release: Release) -> str | None:
@@ -142,8 +142,18 @@ def _scored(release: Release, day: dt.date, sent: list[dict[str, Any]], start: i
     try:
         rows = release.score_histories(day, sent[start : start + _CHUNK], reasons=reasons)
     except ChurnmlError as error:
-        raise unusable(error) from None
+        raise _counted_from(start, error) from None
     return [json.dumps(row, ensure_ascii=False, default=str).encode() for row in rows]
+
+
+def _counted_from(start: int, error: ChurnmlError) -> Refused:
+    """Return the refusal of what is wrong in a chunk, with the place in the whole."""
+
+    def whole(text: str) -> str:
+        return re.sub(r"^customers\.(\d+)", lambda found: f"customers.{start + int(found[1])}", text)
+
+    place = whole(str(error.details.get("place", "")))
+    return invalid([{"place": place, "problem": whole(str(error)).removeprefix(place).removeprefix(": ")}])
 
 
 SCORE = Operation(
