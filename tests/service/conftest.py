@@ -1,48 +1,16 @@
 """One operator with models, a release, a campaign and keys, and one bento, for all tests of the service."""
 
-import datetime as dt
 import fcntl
 import json
-import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parent))  # `serving` is imported by name
+sys.path.insert(0, str(Path(__file__).parent))
 
-AS_OF = dt.date(2024, 7, 1)
-CAMPAIGN = "spring"
-PLAIN_ID, ODD_ID = "C00000007", "客户/7 <b>é%2F"
-MANY = 1_000_000  # requests a minute
-
-
-@dataclass(frozen=True)
-class Operator:
-    """An operator who serves: a folder with a configuration, and a key of each role."""
-
-    folder: Path
-    keys: dict
-    managers: dict
-
-    @property
-    def config(self):
-        return self.folder / "churnml.yaml"
-
-    def settings(self):
-        from churnml.config import load_config
-
-        return load_config(self.config)
-
-    def copy(self, target, **service):
-        """Return the same operator elsewhere, with other settings of the service."""
-        shutil.copytree(self.folder, target)
-        content = yaml.safe_load((target / "churnml.yaml").read_text(encoding="utf-8"))
-        content["service"] = {**content["service"], **service}
-        (target / "churnml.yaml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
-        return Operator(target, self.keys, self.managers)
+from serving import AS_OF, CAMPAIGN, MANY, ODD_ID, PLAIN_ID, Operator, built, served
 
 
 def _shared(tmp_path_factory, name, make):
@@ -61,8 +29,6 @@ def _shared(tmp_path_factory, name, make):
 
 @pytest.fixture(scope="session")
 def bento(tmp_path_factory):
-    from serving import built
-
     folder = _shared(tmp_path_factory, "bento", built)
     [found] = (folder / "home" / "bentos" / "churnml").glob("*/bento.yaml")
     return found.parent
@@ -78,8 +44,6 @@ def operator(tmp_path_factory):
 @pytest.fixture(scope="session")
 def service(bento, operator):
     """A service that no test harms."""
-    from serving import served
-
     with served(bento, operator.config) as running:
         yield running
 
@@ -98,6 +62,7 @@ def _serving(folder):
 
 def _made(folder):
     import churnml
+    from churnml.api.release import publish
     from churnml.simulator import simulate
     from churnml.state.keys import create_key
 
@@ -110,11 +75,11 @@ def _made(folder):
     (home / "churnml.yaml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     config = churnml.load_config(home / "churnml.yaml")
     churnml.train(config, seed=1)
-    churnml.publish(config, AS_OF)
+    publish(config, AS_OF)
     churnml.campaign_open(config, CAMPAIGN, AS_OF)
-    managers = _managers(config)
+    manager, managers = _managers(config)
     keys = {
-        role: create_key(config, role, role, manager=managers["mine"] if role == "account_manager" else None)[0]
+        role: create_key(config, role, role, manager=manager if role == "account_manager" else None)[0]
         for role in ("crm", "retention", "account_manager", "admin")
     }
     (folder / "keys.json").write_text(json.dumps({"keys": keys, "managers": managers}), encoding="utf-8")
@@ -133,10 +98,10 @@ def _spoil(home):
 
 
 def _managers(config):
-    """Return two account managers, and customers of theirs."""
+    """Return an account manager, and the customers of that one and of another."""
     import pandas as pd
 
-    customers = pd.read_parquet(config.path(config.tables.customers.path))
+    files = sorted(config.folder.glob(config.tables.customers.path))
+    customers = pd.concat([pd.read_parquet(file) for file in files])
     by = customers.dropna(subset=["account_manager"]).groupby("account_manager")["customer_id"].agg(list)
-    mine, other = by.index[:2]
-    return {"mine": mine, "other": other}
+    return by.index[0], {"mine": by.iloc[0], "other": by.iloc[1]}

@@ -1,7 +1,9 @@
 """The service as its users run it: a process, started by bentoml from a built bento in an empty folder."""
 
+import datetime as dt
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,19 +11,51 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psutil
+import yaml
 
 REPOSITORY = Path(__file__).parents[2]
+AS_OF = dt.date(2024, 7, 1)
+CAMPAIGN = "spring"
+PLAIN_ID, ODD_ID = "C00000007", "客户/7 <b>é%2F"
+MANY = 1_000_000  # requests a minute
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator who serves: a folder with a configuration, and a key of each role."""
+
+    folder: Path
+    keys: dict
+    managers: dict
+
+    @property
+    def config(self):
+        return self.folder / "churnml.yaml"
+
+    def settings(self):
+        from churnml.config import load_config
+
+        return load_config(self.config)
+
+    def copy(self, target, **service):
+        """Return the same operator elsewhere, with other settings of the service."""
+        shutil.copytree(self.folder, target)
+        content = yaml.safe_load((target / "churnml.yaml").read_text(encoding="utf-8"))
+        content["service"] = {**content["service"], **service}
+        (target / "churnml.yaml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+        return Operator(target, self.keys, self.managers)
 
 
 def built(folder):
     """Build the bento, and return where it lies."""
     environment = clean_environment() | {"BENTOML_HOME": str(made(folder / "home")), "BENTOML_DO_NOT_TRACK": "true"}
-    command = [sys.executable, "-m", "bentoml", "build", "--output", "tag", str(REPOSITORY)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "bentoml", "build", "--output", "tag"]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     [bento] = (folder / "home" / "bentos" / "churnml").glob("*/bento.yaml")
     return bento.parent

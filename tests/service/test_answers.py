@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pandas as pd
 import pytest
-from conftest import AS_OF, CAMPAIGN, ODD_ID
+from serving import AS_OF, CAMPAIGN, ODD_ID
 
 import churnml
 from churnml.client import Client

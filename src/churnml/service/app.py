@@ -43,7 +43,8 @@ def application(running: Running) -> Front:
     ]
     for route in routes:
         route.methods = (route.methods or set()) - {"HEAD"}  # the document does not know it
-    return Front(Router(routes, redirect_slashes=False), running)
+    with_body = {(one.method, one.path) for one in OPERATIONS if one.body is not None}
+    return Front(Router(routes, redirect_slashes=False), running, with_body)
 
 
 def openapi_document(settings: Service) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Churnml:
         self._running = Running(_config())
         Door.answering = application(self._running)
 
-    @bentoml.on_deployment
+    @bentoml.on_deployment  # type: ignore[untyped-decorator]
     @staticmethod
     def require_configuration() -> None:
         """Leave with 2 before any worker starts where there is no configuration."""
@@ -91,12 +91,12 @@ class Churnml:
             sys.stderr.write(f"error: {error}\n")
             raise SystemExit(2) from None
 
-    @bentoml.on_startup
+    @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
         """Take what is there."""
         await self._running.start()
 
-    @bentoml.on_shutdown
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
         """Let go of it."""
         await self._running.stop()

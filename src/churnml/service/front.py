@@ -7,7 +7,7 @@ import re
 import secrets
 import time
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
@@ -44,14 +44,14 @@ class Exchange:
     status : int
         Of the answer; 0 before it begins, 499 where the client left.
     read : bool
-        Whether the body is all there.
+        Whether the body, if there is one, is all there.
     """
 
     request_id: str
     key: Key | None = None
     content: bytes = b""
     status: int = 0
-    read: bool = False
+    read: bool = True
 
 
 class _Left(Exception):  # noqa: N818 - nobody is there to hear of an error
@@ -67,11 +67,13 @@ class Front:
         What answers.
     running : Running
         What it answers from.
+    with_body : collection of tuple of str
+        Methods and paths to which something is sent.
     """
 
-    def __init__(self, app: ASGIApp, running: Running) -> None:
+    def __init__(self, app: ASGIApp, running: Running, with_body: Collection[tuple[str, str]]) -> None:
         settings = running.config.service
-        self._app, self._running = app, running
+        self._app, self._running, self._with_body = app, running, frozenset(with_body)
         self._limit = settings.max_body_mib * _MIB
         self._seconds, self._most = settings.timeout_seconds, settings.max_concurrency
         self._trusts = settings.trust_proxy
@@ -133,7 +135,7 @@ class Front:
         exchange.key = self._running.access.caller(headers.get(b"authorization", []), self._address(scope, headers))
         held = 0
         try:
-            if scope["method"] == "POST":
+            if (scope["method"], path) in self._with_body:
                 held = await self._read(headers, receive, exchange)
             if self._at_work >= self._most:
                 raise unavailable("too many requests are being answered; try again", code="overloaded")
@@ -154,7 +156,7 @@ class Front:
         elif headers.get(b"content-encoding", [b"identity"]) != [b"identity"]:
             refusal = bad_request("send the body as it is, without a Content-Encoding")
         parts: list[bytes] = []
-        size = 0
+        size, exchange.read = 0, False
         try:
             async for part in _parts(receive):
                 size += len(part)
@@ -179,7 +181,7 @@ class Front:
     async def _late(self, scope: Scope, receive: Receive, answer: Send, exchange: Exchange, *, expired: bool) -> None:
         if not exchange.status:
             refused = unavailable("this took too long; ask for less, or try again", code="timeout")
-            if expired and scope["method"] == "POST" and not exchange.read and exchange.key is not None:
+            if expired and not exchange.read:
                 message = f"the body was not there within {self._seconds:g} seconds; send it again"
                 refused = Refused(408, "timeout", message, headers={"Connection": "close"})
             await refused.response()(scope, receive, answer)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,6 +14,7 @@ from churnml.service.answers import Error
 from churnml.service.bodies import HistoriesRequest, ScoreRequest
 from churnml.service.operations import Operation, Parameter
 
+_VERSION = "1"  # of what is asked and answered, whichever churnml answers
 _SCHEMAS = "#/components/schemas/"
 _MEANINGS = {
     400: "The request cannot be read: no JSON, another Content-Type, a Content-Encoding.",
@@ -61,7 +61,7 @@ def document(operations: Sequence[Operation], settings: Service) -> dict[str, An
         "openapi": "3.1.0",
         "info": {
             "title": "churnml",
-            "version": version("churnml"),
+            "version": _VERSION,
             "description": "Scores, customers and campaign lists.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -81,7 +81,8 @@ def text_of(found: dict[str, Any]) -> str:
 
 def _operation(one: Operation, settings: Service) -> dict[str, Any]:
     codes = [*one.refuses] if one.role is None else sorted({*one.refuses, *_ALWAYS_WITH_KEY})
-    content: dict[str, Any] = {kind: {"schema": {"type": "string"}} for kind in one.text}
+    kinds = {kind: "object" if kind == "application/json" else "string" for kind in one.text}
+    content: dict[str, Any] = {kind: {"schema": {"type": holds}} for kind, holds in kinds.items()}
     if one.returns is not None:
         content = {"application/json": {"schema": _reference(one.returns)}, **content}
     answered = {"200": {"description": "Answered.", "content": content}}
