@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from churnml.api.access import audit_export, keys_create, keys_list, keys_revoke
     from churnml.api.campaigns import campaign_assignments, campaign_export, campaign_open
     from churnml.api.histories import audit, catalog, check, features, init, simulate
     from churnml.api.loop import demo
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from churnml.models.value import ValueRegressor
 
 _ROOMS = {
+    "api.access": (
+        "audit_export",
+        "keys_create",
+        "keys_list",
+        "keys_revoke",
+    ),
     "api.campaigns": (
         "campaign_assignments",
         "campaign_export",
@@ -63,6 +70,7 @@ __all__ = [
     "HazardModel",
     "ValueRegressor",
     "audit",
+    "audit_export",
     "campaign_assignments",
     "campaign_export",
     "campaign_open",
@@ -72,6 +80,9 @@ __all__ = [
     "explain",
     "features",
     "init",
+    "keys_create",
+    "keys_list",
+    "keys_revoke",
     "lifetime_value",
     "load_config",
     "promote",

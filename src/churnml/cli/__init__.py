@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
+from churnml.cli.access import keys
 from churnml.cli.campaigns import campaign
 from churnml.cli.histories import audit, catalog, check, features, init, simulate
 from churnml.cli.loop import demo
@@ -105,6 +106,7 @@ def churnml() -> None:
 
 
 for _command in (
-    demo, simulate, init, check, features, catalog, audit, train, score, explain, promote, rollback, campaign, serve,
+    demo, simulate, init, check, features, catalog, audit, train, score, explain, promote, rollback, campaign, keys,
+    serve,
 ):  # fmt: skip
     churnml.add_command(_command)
