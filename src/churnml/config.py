@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic import model_validator as _model_validator
 
 from churnml import asof
+from churnml.addresses import bare
 from churnml.errors import ChurnmlError
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -83,12 +84,7 @@ class Source(Section):
     @field_serializer("url", when_used="json")
     def _url_without_password(self, url: str | None) -> str | None:
         """Keep passwords out of whatever is written or hashed: a new one makes no other configuration."""
-        if url is None:
-            return None
-        scheme, mark, rest = url.partition("://")
-        user, at, place = rest.rpartition("@")
-        bare = f"{scheme}{mark}{user.partition(':')[0]}{at}{place}"
-        return re.sub(r"(password=)[^&]*", r"\1", bare, flags=re.IGNORECASE)
+        return None if url is None else bare(url)
 
 
 class Table(Source):
@@ -286,7 +282,11 @@ class State(Section):
     """Where churnml keeps what it keeps."""
 
     folder: str = "state"
-    url: str | None = None
+    url: str | None = Field(default=None, repr=False)
+
+    @field_serializer("url", when_used="json")
+    def _url_without_password(self, url: str | None) -> str | None:
+        return None if url is None else bare(url)
 
 
 class Gates(Section):
