@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from churnml.api.histories import audit, catalog, check, features, init, simulate
     from churnml.api.loop import demo
     from churnml.api.models import explain, promote, rollback, score, train
+    from churnml.api.release import forget, publish
     from churnml.config import load_config
     from churnml.errors import ChurnmlError, ChurnmlWarning
     from churnml.models.churn import ChurnClassifier
@@ -43,6 +44,7 @@ _ROOMS = {
         "score",
         "train",
     ),
+    "api.release": ("forget", "publish"),
     "config": ("load_config",),
     "errors": ("ChurnmlError", "ChurnmlWarning"),
     "models.churn": ("ChurnClassifier",),
@@ -69,10 +71,12 @@ __all__ = [
     "demo",
     "explain",
     "features",
+    "forget",
     "init",
     "lifetime_value",
     "load_config",
     "promote",
+    "publish",
     "rollback",
     "score",
     "simulate",

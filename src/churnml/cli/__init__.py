@@ -17,6 +17,7 @@ from churnml.cli.campaigns import campaign
 from churnml.cli.histories import audit, catalog, check, features, init, simulate
 from churnml.cli.loop import demo
 from churnml.cli.models import explain, promote, rollback, score, train
+from churnml.cli.release import forget, publish
 from churnml.errors import ChurnmlError, ChurnmlWarning
 
 DONE, FAILED, MENDABLE = 0, 1, 2
@@ -105,5 +106,6 @@ def churnml() -> None:
 
 for _command in (
     demo, simulate, init, check, features, catalog, audit, train, score, explain, promote, rollback, campaign,
+    publish, forget,
 ):  # fmt: skip
     churnml.add_command(_command)
