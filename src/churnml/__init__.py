@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from churnml.api.loop import demo
     from churnml.api.models import explain, promote, rollback, score, train
     from churnml.api.serve import serve
+    from churnml.api.release import forget, publish
     from churnml.config import load_config
     from churnml.errors import ChurnmlError, ChurnmlWarning
     from churnml.models.churn import ChurnClassifier
@@ -52,6 +53,7 @@ _ROOMS = {
         "train",
     ),
     "api.serve": ("serve",),
+    "api.release": ("forget", "publish"),
     "config": ("load_config",),
     "errors": ("ChurnmlError", "ChurnmlWarning"),
     "models.churn": ("ChurnClassifier",),
@@ -79,6 +81,7 @@ __all__ = [
     "demo",
     "explain",
     "features",
+    "forget",
     "init",
     "keys_create",
     "keys_list",
@@ -86,6 +89,7 @@ __all__ = [
     "lifetime_value",
     "load_config",
     "promote",
+    "publish",
     "rollback",
     "score",
     "serve",

@@ -400,6 +400,16 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "{model}, version {version}: passed, and waits for approval (churnml promote CONFIG MODEL {version} --who NAME --why REASON)",
         "{model} 版本 {version}：已通过检查，等待批准（churnml promote CONFIG MODEL {version} --who 姓名 --why 理由）",
     ),
+    "published": (
+        "release {release}: {customers:,} customers as of {as_of}, {scored:,} of them scored",
+        "发布 {release}：截至 {as_of} 的 {customers:,} 位客户，其中 {scored:,} 位已评分",
+    ),
+    "forgotten": (
+        "forgotten: {rows:,} rows and {releases:,} releases removed; {token} stands for the person in audit and"
+        " campaigns. What is still in your own tables comes back with the next scores",
+        "已删除：{rows:,} 行、{releases:,} 个发布版本；在审计和活动记录中以 {token} 代替该客户。您自己的表中若仍有其数据，下次评分时会再次出现",
+    ),
+    "forgotten_nobody": ("nothing of this customer is kept", "没有保存该客户的任何数据"),
     "scored": (
         "{population:,} customers at risk, {scored:,} scored, {not_scored:,} not scored: {out}",
         "{population:,} 个在网客户，已评分 {scored:,} 个，未评分 {not_scored:,} 个：{out}",

@@ -258,6 +258,7 @@ def _unit(saying: Mapping[str, Any]) -> str:
 
 def readable(number: float) -> str:
     """Return a number with three or more significant digits, as people write it."""
+    number = float(f"{number:.12g}")  # the last bits depend on the order in which sums are added up
     if number == round(number):
         return f"{number:,.0f}"
     digits = max(0, 2 - math.floor(math.log10(abs(number)))) if number else 0
