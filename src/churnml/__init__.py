@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from churnml.api.histories import audit, catalog, check, features, init, simulate
     from churnml.api.loop import demo
     from churnml.api.models import explain, promote, rollback, score, train
-    from churnml.api.serve import serve
     from churnml.api.release import forget, publish
+    from churnml.api.serve import serve
     from churnml.config import load_config
     from churnml.errors import ChurnmlError, ChurnmlWarning
     from churnml.models.churn import ChurnClassifier

@@ -5,6 +5,8 @@ import os
 
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
+from schemathesis.config import SchemathesisConfig
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 from serving import CAMPAIGN, ODD_ID, REPOSITORY
 
 from churnml.config import Service
@@ -15,7 +17,12 @@ KEPT = REPOSITORY / "src" / "churnml" / "service" / "openapi.json"
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "30"))  # of each operation
 NEVER = "Traceback"
 
-schema = schemathesis.openapi.from_dict(json.loads(KEPT.read_text(encoding="utf-8")))
+REFUSALS = [400, 401, 403, 404, 405, 408, 413, 422, 429, 503]  # the contract's
+
+schema = schemathesis.openapi.from_dict(
+    json.loads(KEPT.read_text(encoding="utf-8")),
+    config=SchemathesisConfig.from_dict({"checks": {"negative_data_rejection": {"expected-statuses": REFUSALS}}}),
+)
 
 
 def test_the_document_is_that_of_the_code():
@@ -49,7 +56,9 @@ def test_every_operation_declares_its_key_and_its_errors():
 )
 def test_the_service_keeps_to_its_document(case, service, operator):
     headers = {"Authorization": f"Bearer {operator.keys['admin']}"}
-    response = case.call_and_validate(base_url=service.url, headers=headers)
+    # rows may contradict each other, and a cursor is one that was given: no schema tells of that
+    without = [positive_data_acceptance] if case.operation.path.endswith(("/score_histories", "/targets")) else []
+    response = case.call_and_validate(base_url=service.url, headers=headers, excluded_checks=without)
     assert response.status_code < 500
     assert NEVER not in response.text
 

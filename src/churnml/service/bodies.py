@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import from_json
 
 from churnml.asof import parse_as_of
-from churnml.columns import CUSTOMER_ID
+from churnml.columns import CUSTOMER_ID, SIGNED_UP_AT
 from churnml.errors import ChurnmlError
 from churnml.service.problems import bad_request, invalid, places, too_large
+from churnml.tables.schema import SCHEMAS
 
 MOST_CUSTOMERS = 1_000
 MOST_BODY_MIB = 16
@@ -35,20 +36,32 @@ class ScoreRequest(Body):
     reasons: bool = Field(default=False, description="Whether to tell why, in words.")
 
 
+def _rows(table: str, **more: Any) -> Any:
+    columns = (f"{column.name}{'*' if column.required else ''}" for column in SCHEMAS[table].columns)
+    return Field(default=[], description=f"Rows with {', '.join(columns)} (* required).", **more)
+
+
 class SentCustomer(Body):
-    """One customer's row of `customers`, and rows of the other tables, under our names."""
+    """One customer's row of `customers`, and rows of the other tables, under our names; times are ISO 8601 text."""
 
     customer: dict[str, Any] = Field(
-        description="customer_id, signed_up_at, and what else is known.",
-        examples=[{"customer_id": "C00000001", "signed_up_at": "2023-01-10"}],
+        description=f"{CUSTOMER_ID} and {SIGNED_UP_AT}, and what else is known.",
+        examples=[{CUSTOMER_ID: "C00000001", SIGNED_UP_AT: "2023-01-10"}],
+        json_schema_extra={
+            "required": [CUSTOMER_ID, SIGNED_UP_AT],
+            "properties": {
+                CUSTOMER_ID: {"type": "string", "minLength": 1, "maxLength": LONGEST_ID},
+                SIGNED_UP_AT: {"type": "string"},
+            },
+        },
     )
-    subscriptions: Rows = []
-    usage: Rows = Field(default=[], examples=[[{"used_at": "2024-06-01", "data_mb": 210.5}]])
-    bills: Rows = []
-    complaints: Rows = []
-    surveys: Rows = []
-    costs: Rows = []
-    contacts: Rows = []
+    subscriptions: Rows = _rows("subscriptions")
+    usage: Rows = _rows("usage", examples=[[{"used_at": "2024-06-01", "data_mb": 210.5}]])
+    bills: Rows = _rows("bills")
+    complaints: Rows = _rows("complaints")
+    surveys: Rows = _rows("surveys")
+    costs: Rows = _rows("costs")
+    contacts: Rows = _rows("contacts")
 
     @field_validator("customer")
     @classmethod
