@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
+import httpx
 import pytest
 from serving import CAMPAIGN, ODD_ID, REPOSITORY, served
 
@@ -129,3 +130,24 @@ def test_the_service_loads_neither_mlflow_nor_duckdb():
     environment = {"PYTHONPATH": str(REPOSITORY / "src"), "PATH": "/usr/bin:/bin"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_two_workers_are_one_service(bento, operator, tmp_path):
+    here = operator.copy(tmp_path / "operator", workers=2)
+    with served(bento, here.config) as service:
+        wait = time.monotonic() + 60
+        while len(service.workers()) < 2 and time.monotonic() < wait:
+            time.sleep(0.2)
+        time.sleep(8)
+        for _ in range(30):  # each over a connection of its own
+            asked = httpx.post(
+                f"{service.url}/v1/score",
+                json={"customer_ids": ["a"]},
+                headers={"Authorization": f"Bearer {here.keys['crm']}"},
+            )
+            assert asked.status_code == 200
+        counted = {
+            httpx.get(f"{service.url}/metrics").text.count('route="/v1/score",status="200"} 30.0') for _ in range(5)
+        }
+        assert counted == {1}
+        assert len(service.workers()) == 2

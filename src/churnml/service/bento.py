@@ -74,10 +74,8 @@ class Churnml:
 
     def __init__(self) -> None:
         from churnml.service.app import application
-        from churnml.service.logs import log_to_stdout
         from churnml.service.running import Running
 
-        log_to_stdout()
         self._running = Running(_config())
         Door.answering = application(self._running)
 

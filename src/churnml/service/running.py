@@ -20,6 +20,7 @@ from churnml.state.database import database
 from churnml.state.keys import valid_keys
 
 _RENEW_SECONDS = 1.0
+_START_SECONDS = 10.0
 
 
 class Running:
@@ -57,7 +58,8 @@ class Running:
     async def start(self) -> None:
         """Take the release and the keys that are there, and look for newer ones every second from now on."""
         renewals = (self._renew_release, self._renew_keys)
-        await asyncio.gather(*(self._renewed(renew) for renew in renewals))
+        first = [asyncio.ensure_future(self._renewed(renew)) for renew in renewals]
+        await asyncio.wait(first, timeout=_START_SECONDS)  # until then requests wait rather than fail
         self._tasks = [asyncio.create_task(self._again_and_again(renew)) for renew in renewals]
 
     async def stop(self) -> None:

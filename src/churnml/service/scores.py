@@ -96,8 +96,8 @@ def found_rows(call: Call, release: Release, ids: Sequence[str], *, reasons: boo
         rows = release.scores(ids, reasons=reasons)
         if call.caller.role != "account_manager":
             return rows
-        profiles = release.profiles(ids)
-    return [row if owns(call.caller, profile) else None for row, profile in zip(rows, profiles, strict=True)]
+        managers = release.managers(ids)
+    return [row if manager == call.caller.manager else None for row, manager in zip(rows, managers, strict=True)]
 
 
 async def score(call: Call) -> Response:
