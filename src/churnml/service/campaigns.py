@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from starlette.responses import Response
 
-from churnml.campaigns import targets as listing
 from churnml.campaigns.store import CampaignRecord, NoCampaignError, campaign, campaigns
+from churnml.campaigns.targets import targets as targets_of
 from churnml.columns import CUSTOMER_ID
 from churnml.errors import ChurnmlError
 from churnml.formulas import defused
@@ -86,7 +86,7 @@ def _page(call: Call, name: str, manager: str | None, after: int, limit: int) ->
     release = call.running.release
     with stored():
         own = None if manager is None else release.customers_of(manager)
-    found = _read(listing.targets, call.running.config, name, after=after, limit=limit + 1, manager_customers=own)
+    found = _read(targets_of, call.running.config, name, after=after, limit=limit + 1, manager_customers=own)
     page = found[:limit]
     with stored():
         profiles = release.profiles([row[CUSTOMER_ID] for row in page])
