@@ -6,11 +6,14 @@ import json
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select, update
 
 import churnml
+from churnml.cli import churnml as command
 from churnml.config import load_config
 from churnml.errors import ChurnmlError
+from churnml.state import database
 from churnml.state.database import reading, writing
 from churnml.state.keys import create_key, hash_of, list_keys, revoke_key, valid_keys
 from churnml.state.tables import KEYS
@@ -129,3 +132,28 @@ def test_functions_tell_what_they_did_as_data(config):
     assert [row["status"] for row in churnml.keys_list(config)] == ["expired"]
     assert churnml.keys_revoke(config, "crm")["status"] == "revoked"
     assert key not in json.dumps(churnml.keys_list(config))
+
+
+def test_commands_print_the_key_alone_and_what_there_is(tmp_path):
+    (tmp_path / "churnml.yaml").write_text("tables: {customers: {path: none.csv}}\nlabel: {}\n")
+    config = str(tmp_path / "churnml.yaml")
+
+    def run(*words):
+        ended = CliRunner().invoke(command, ["keys", words[0], config, *words[1:]], catch_exceptions=False)
+        return ended.stdout, ended.stderr
+
+    key, note = run("create", "--name", "crm", "--role", "crm")
+    assert key.startswith("churnml_")
+    assert note.startswith("The key crm (crm).")
+    told, note = run("create", "--name", "w", "--role", "account_manager", "--manager", "王", "--json", "--lang", "zh")
+    made = json.loads(told)
+    assert (made["manager"], made["status"]) == ("王", "valid")
+    assert note.startswith("密钥 w")
+    assert run("revoke", "--name", "crm")[0].startswith("crm is revoked since 20")
+    listed = json.loads(run("list", "--json")[0])["keys"]
+    assert [(row["name"], row["status"]) for row in listed] == [("crm", "revoked"), ("w", "valid")]
+    shown = run("list")[0]
+    assert "王" in shown
+    assert key.strip() not in shown + json.dumps(listed)
+    assert run("audit", "--out", str(tmp_path / "audit.csv"), "--since", "2024-01-01")[0].startswith("0 rows")
+    database.close()

@@ -39,7 +39,7 @@ def create(config: str, lang: Language, as_json: bool, **arguments: Any) -> None
     from churnml.api import access
 
     made = access.keys_create(settings, **arguments)
-    click.echo(say("key_made", lang, **made), err=True)
+    click.echo(say("key_made", lang, name=made["name"], role=made["role"]), err=True)
     show(made, made["key"], as_json=as_json)
 
 
