@@ -16,6 +16,7 @@ from churnml.errors import ChurnmlError
 _PER_REQUEST = 1_000
 _LONGEST_WAIT = 30.0
 _AGAIN = (429, 503)
+_IDLE_SECONDS = 4  # a server closes idle connections after 5 at the earliest; whoever sends just then loses
 
 
 class Reason(TypedDict):
@@ -123,7 +124,9 @@ class Client:
 
     def __init__(self, url: str, key: str, *, timeout: float = 15.0, retries: int = 3) -> None:
         self._retries = retries
-        self._http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=timeout)
+        limits = httpx.Limits(keepalive_expiry=_IDLE_SECONDS)
+        headers = {"Authorization": f"Bearer {key}"}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, limits=limits)
 
     def __enter__(self) -> Self:
         return self

@@ -131,7 +131,8 @@ def served(bento, config, *, ready=True, **options):
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_port()
         environment = clean_environment() | {"CHURNML_CONFIG": str(config), "BENTOML_HOME": str(made(folder / "home"))}
-        where = ["--host", "127.0.0.1", "--port", str(port), "--timeout-graceful-shutdown", "12"]
+        where = ["--host", "127.0.0.1", "--port", str(port), "--timeout-graceful-shutdown", "13"]
+        where += ["--timeout-keep-alive", "65"]
         command = [sys.executable, "-m", "bentoml", "serve", str(bento), *where]
         with (folder / "log").open("w") as log:
             process = subprocess.Popen(

@@ -13,6 +13,7 @@ from churnml.config import load_config
 from churnml.errors import ChurnmlError
 
 _GRACE_SECONDS = 13  # for what runs; a supervisor that asks to stop waits 15
+_IDLE_SECONDS = 65  # longer than clients and proxies keep a connection, so that they are the ones to close it
 
 
 def serve(config: str | os.PathLike[str], *, host: str = "127.0.0.1", port: int = 3000) -> NoReturn:
@@ -43,8 +44,9 @@ def serve(config: str | os.PathLike[str], *, host: str = "127.0.0.1", port: int 
     os.environ["CHURNML_CONFIG"] = str(Path(config).absolute())
     os.environ["BENTOML_HOME"] = str(home.absolute())
     os.environ["BENTOML_DO_NOT_TRACK"] = "true"
-    where = ("--host", address, "--port", str(port), "--timeout-graceful-shutdown", str(_GRACE_SECONDS))
-    command = [sys.executable, "-m", "bentoml", "serve", "churnml.service.bento:Churnml", *where]
+    where = ("--host", address, "--port", str(port))
+    times = ("--timeout-graceful-shutdown", str(_GRACE_SECONDS), "--timeout-keep-alive", str(_IDLE_SECONDS))
+    command = [sys.executable, "-m", "bentoml", "serve", "churnml.service.bento:Churnml", *where, *times]
     sys.stdout.flush()
     os.execv(sys.executable, command)  # noqa: S606 - signals have to reach it
 
