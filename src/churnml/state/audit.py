@@ -118,9 +118,7 @@ def export_audit(
     """
     target = Path(out)
     if target.suffix.lower() not in ENDINGS:
-        raise ChurnmlError(
-            f"{target} has no ending of an audit", f"use one of {', '.join(ENDINGS)}", file=str(target)
-        )
+        raise ChurnmlError(f"{target} has no ending of an audit", f"use one of {', '.join(ENDINGS)}", file=str(target))
     require_writable(target)
     write = _write_csv if target.suffix.lower() == ".csv" else _write_parquet
     span = [None if bound is None else parse_instant(bound, config.timezone) for bound in (since, until)]
