@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,22 @@ def simulated(tmp_path_factory):
     simulate(folder, customers=3_000, months=18, seed=3)
     state = State(folder=str(tmp_path_factory.mktemp("state")))
     return load_config(folder / "churnml.yaml").model_copy(update={"state": state})
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state(request, tmp_path):
+    """Where a test keeps its state: in SQLite, and again in a PostgreSQL database of its own."""
+    from churnml.config import State
+    from churnml.state import database
+
+    url = None
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgres")
+        name = f"state_{uuid.uuid4().hex}"
+        server.run(f"CREATE DATABASE {name} OWNER churnml")
+        url = server.url(database=name)
+    yield State(folder=str(tmp_path / "state"), url=url)
+    database.close()
 
 
 @pytest.fixture(scope="session")

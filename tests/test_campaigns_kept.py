@@ -5,13 +5,16 @@ import csv
 import datetime as dt
 import json
 import math
+import sqlite3
 
 import campaign_oracle as oracle
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import python_calamine
+import sqlalchemy
 from campaign_cases import CALL, SETTINGS, T, customer, scores_of, spend_of
+from sqlalchemy import select, update
 
 from churnml.campaigns import store
 from churnml.campaigns.call_list import call_list
@@ -19,6 +22,9 @@ from churnml.campaigns.export import export_assignments, export_campaign, write_
 from churnml.campaigns.opening import open_campaign
 from churnml.config import load_config
 from churnml.errors import ChurnmlError
+from churnml.state.bulk import append
+from churnml.state.database import StateError, reading, writing
+from churnml.state.tables import CAMPAIGNS
 from churnml.tables.histories import open_histories
 
 DAY = dt.timedelta(days=1)
@@ -138,9 +144,8 @@ def test_what_is_kept_is_what_was_drawn_up(operator):
         config = histories.config
     kept = store.campaign(config, "spring")
     pd.testing.assert_frame_equal(store.assignments_of(config, "spring"), got.assignments)
-    folder = config.state_folder / "campaigns" / "spring"
-    assert sorted(file.name for file in folder.iterdir()) == ["assignments.parquet", "campaign.json", "scores.parquet"]
-    told = json.loads((folder / "campaign.json").read_text(encoding="utf-8"))
+    with reading(config) as connection:
+        told = json.loads(connection.scalar(select(CAMPAIGNS.c.record)))
     assert (told["id"], told["as_of"], told["seed"], told["budget"]) == ("spring", "2024-03-01", 5, 90)
     assert [offer["id"] for offer in told["offers"]] == ["call", "sms"]
     assert (told["churn_model_version"], told["value_model_version"]) == ("3", "4")
@@ -189,21 +194,25 @@ def test_an_unknown_campaign_tells_which_there_are(operator):
 
 
 def test_a_campaign_that_fails_leaves_nothing(operator, monkeypatch):
-    def full(*_arguments, **_settings):
-        raise OSError(28, "No space left on device")
+    def full(connection, table, batches):
+        append(connection, table, batches)
+        raise sqlalchemy.exc.OperationalError("INSERT", None, sqlite3.OperationalError("database or disk is full"))
 
     with operator() as histories:
-        monkeypatch.setattr(store.pq, "write_table", full)
-        with pytest.raises(ChurnmlError, match="No space left on device"):
+        monkeypatch.setattr(store, "append", full)
+        with pytest.raises(StateError, match=r"disk is full\): free space"):
             opened_campaign(histories)
-        assert list((histories.config.state_folder / "campaigns").iterdir()) == []
+        monkeypatch.setattr(store, "append", append)
+        assert store.campaigns(histories.config) == []
+        assert opened_campaign(histories).summary["population"] == 12
 
 
 def test_a_broken_campaign_is_named(operator):
     with operator() as histories:
         opened_campaign(histories)
-        (histories.config.state_folder / "campaigns" / "spring" / "campaign.json").write_text("{")
-        with pytest.raises(ChurnmlError, match=r"campaign\.json cannot be read as it was written"):
+        with writing(histories.config) as connection:
+            connection.execute(update(CAMPAIGNS).values(record="{"))
+        with pytest.raises(ChurnmlError, match="campaign spring cannot be read as it was written"):
             opened_campaign(histories, name="summer")
 
 

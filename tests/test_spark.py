@@ -230,7 +230,7 @@ def scorers(expected):
 
 
 def test_scores_on_spark_equal_the_embedded_ones(operator, scorers, tmp_path):
-    with mock.patch.object(api_models, "_models", return_value=scorers):
+    with mock.patch.object(api_models, "scorers", return_value=scorers):
         embedded = churnml.score(operator, AS_OF, candidate=True).set_index("customer_id")
         counts = churnml.score(operator, AS_OF, out=tmp_path / "scores", engine="spark")
     got = read(tmp_path / "scores")

@@ -9,10 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from churnml.api.access import audit_export, keys_create, keys_list, keys_revoke
     from churnml.api.campaigns import campaign_assignments, campaign_export, campaign_open
     from churnml.api.histories import audit, catalog, check, features, init, simulate
     from churnml.api.loop import demo
     from churnml.api.models import explain, promote, rollback, score, train
+    from churnml.api.release import forget, publish
+    from churnml.api.serve import serve
     from churnml.config import load_config
     from churnml.errors import ChurnmlError, ChurnmlWarning
     from churnml.models.churn import ChurnClassifier
@@ -22,6 +25,12 @@ if TYPE_CHECKING:
     from churnml.models.value import ValueRegressor
 
 _ROOMS = {
+    "api.access": (
+        "audit_export",
+        "keys_create",
+        "keys_list",
+        "keys_revoke",
+    ),
     "api.campaigns": (
         "campaign_assignments",
         "campaign_export",
@@ -43,6 +52,8 @@ _ROOMS = {
         "score",
         "train",
     ),
+    "api.serve": ("serve",),
+    "api.release": ("forget", "publish"),
     "config": ("load_config",),
     "errors": ("ChurnmlError", "ChurnmlWarning"),
     "models.churn": ("ChurnClassifier",),
@@ -61,6 +72,7 @@ __all__ = [
     "HazardModel",
     "ValueRegressor",
     "audit",
+    "audit_export",
     "campaign_assignments",
     "campaign_export",
     "campaign_open",
@@ -69,12 +81,18 @@ __all__ = [
     "demo",
     "explain",
     "features",
+    "forget",
     "init",
+    "keys_create",
+    "keys_list",
+    "keys_revoke",
     "lifetime_value",
     "load_config",
     "promote",
+    "publish",
     "rollback",
     "score",
+    "serve",
     "simulate",
     "train",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from churnml.errors import ChurnmlError
 
@@ -46,6 +47,38 @@ def parse_as_of(value: str | dt.date) -> dt.date:
             "an as-of date is the start of its day: leave the time out",
         )
     return moment.date()
+
+
+def parse_instant(value: str | dt.date, zone: str) -> dt.datetime:
+    """Read an instant.
+
+    Parameters
+    ----------
+    value : str, datetime.date or datetime.datetime
+        An ISO 8601 date (the start of that day) or time.
+    zone : str
+        The zone that it is in, where it names none itself.
+
+    Returns
+    -------
+    datetime.datetime
+        In UTC.
+
+    Raises
+    ------
+    ChurnmlError
+        If the text is no date or time, or the year is none that histories are of.
+    """
+    try:
+        moment = value if isinstance(value, dt.date) else dt.datetime.fromisoformat(value)
+    except ValueError:
+        raise ChurnmlError(
+            f"{value!r} is no date or time", "write it like 2024-03-01 or 2024-03-01T12:00", value=value
+        ) from None
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ChurnmlError(f"the time {value} is out of reach", f"choose one from {_FIRST_YEAR} to {_LAST_YEAR}")
+    known = moment if isinstance(moment, dt.datetime) else start_of(moment)
+    return (known if known.tzinfo else known.replace(tzinfo=ZoneInfo(zone))).astimezone(dt.UTC)
 
 
 def start_of(day: dt.date) -> dt.datetime:

@@ -24,4 +24,5 @@ VALUE_IF_STAYS = "value_if_stays"
 VALUE_AT_RISK = "value_at_risk"
 VALUE_TIER = "value_tier"
 RISK_BAND = "risk_band"
+BILLED_IN_QUARTER = "bills_amount_sum_90d"  # the feature that monthly spend is made of
 CAUSE_PROBABILITIES = "cause_probabilities"

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic import model_validator as _model_validator
 
 from churnml import asof
+from churnml.addresses import bare
 from churnml.columns import CHURN_REASON, CHURN_TYPE, CHURNED_AT, CUSTOMER_ID
 from churnml.errors import ChurnmlError
 
@@ -84,12 +85,7 @@ class Source(Section):
     @field_serializer("url", when_used="json")
     def _url_without_password(self, url: str | None) -> str | None:
         """Keep passwords out of whatever is written or hashed: a new one makes no other configuration."""
-        if url is None:
-            return None
-        scheme, mark, rest = url.partition("://")
-        user, at, place = rest.rpartition("@")
-        bare = f"{scheme}{mark}{user.partition(':')[0]}{at}{place}"
-        return re.sub(r"(password=)[^&]*", r"\1", bare, flags=re.IGNORECASE)
+        return None if url is None else bare(url)
 
 
 class Table(Source):
@@ -287,7 +283,11 @@ class State(Section):
     """Where churnml keeps what it keeps."""
 
     folder: str = "state"
-    url: str | None = None
+    url: str | None = Field(default=None, repr=False)
+
+    @field_serializer("url", when_used="json")
+    def _url_without_password(self, url: str | None) -> str | None:
+        return None if url is None else bare(url)
 
 
 class Gates(Section):
@@ -301,6 +301,28 @@ class Gates(Section):
     train_churners: Annotated[int, Field(ge=0, strict=True)] = 200
     test_churners: Annotated[int, Field(ge=0, strict=True)] = 50
     approval: bool = False
+
+
+class Service(Section):
+    """Limits of the HTTP service."""
+
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    max_customers: Annotated[int, Field(ge=1, le=1_000)] = 1_000
+    max_body_mib: Annotated[int, Field(ge=1, le=16)] = 16
+    timeout_seconds: Annotated[float, Field(gt=0, le=12)] = 10.0
+    max_concurrency: Annotated[int, Field(ge=1, le=10_000)] = 64
+    rate_limit: Annotated[int, Field(ge=1)] = 6_000
+    stale_after_days: Days = 7
+    expires_after_days: Days = 31
+    trust_proxy: bool = False
+
+    @_model_validator(mode="after")
+    def _is_stale_before_it_expires(self) -> Self:
+        if self.expires_after_days < self.stale_after_days:
+            raise ValueError(
+                f"expires_after_days {self.expires_after_days} lies below stale_after_days {self.stale_after_days}"
+            )
+        return self
 
 
 class Config(Section):
@@ -322,7 +344,7 @@ class Config(Section):
     campaign: Campaign = Campaign()
     state: State = State()
     gates: Gates = Gates()
-    service: dict[str, Any] = {}
+    service: Service = Service()
     sensitive: tuple[Name, ...] = ()
     folder: Path = Field(default=Path(), exclude=True)
 

@@ -48,6 +48,11 @@ def customers_lately(histories: Histories, as_of: dt.date, days: int = 90) -> ir
     return _latest(spells.filter(~left_before))
 
 
+def newest_spells(histories: Histories) -> ir.Table:
+    """Return the latest spell of every customer ever, by the newest versions: what lists and pages show of them."""
+    return _latest(histories.newest("customers"))
+
+
 def _latest(spells: ir.Table) -> ir.Table:
     """Keep the latest started spell of each customer."""
     latest = ibis.row_number().over(group_by=spells[CUSTOMER_ID], order_by=spells[SIGNED_UP_AT].desc())

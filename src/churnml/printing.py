@@ -6,7 +6,7 @@ import io
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,18 @@ def check_text(report: CheckReport, quarantine: Path, lang: Language) -> str:
         lines.append(f"  - {place + ': ' if place else ''}{warning['message']}")
     lines += ["", say("enough" if report.enough_to_train else "not_enough", lang)]
     return "\n".join(lines)
+
+
+def keys_text(keys: Sequence[Mapping[str, Any]], lang: Language) -> str:
+    """Return the keys to the service as a table."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    columns = ("name", "role", "manager", "status", "created_at", "expires_at", "revoked_at")
+    for name in columns:
+        table.add_column(say(f"key_{name}", lang))
+    for key in keys:
+        told = {**key, "status": say(f"key_is_{key['status']}", lang)}
+        table.add_row(*(str(told[name] or "") for name in columns))
+    return _rendered(table) if keys else say("no_keys", lang)
 
 
 _DRIVERS = 3  # themes of a group that are shown

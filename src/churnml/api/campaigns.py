@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from churnml.api.histories import AsOf, PathLike
-from churnml.api.models import scores_at
 from churnml.asof import parse_as_of
 from churnml.campaigns.export import export_assignments, export_campaign
 from churnml.campaigns.opening import Opened, open_campaign, planned
 from churnml.config import ConfigLike, load_config
+from churnml.scoring.daily import scores_at
 from churnml.tables.histories import open_histories
 from churnml.tiering.spend import monthly_spend_at
 from churnml.wording import Language

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,32 +15,29 @@ from churnml.api.histories import AsOf, Engine, PathLike, folder_for_spark, refu
 from churnml.asof import parse_as_of
 from churnml.columns import CAUSE_PROBABILITIES, CHURN_PROBABILITY, CUSTOMER_ID, VALUE_TIER
 from churnml.config import Config, ConfigLike, load_config
-from churnml.errors import ChurnmlError, ChurnmlWarning
+from churnml.errors import ChurnmlError
 from churnml.evaluation.verdict import Verdict
 from churnml.models.bundle import Bundle
 from churnml.models.churn import ChurnClassifier
 from churnml.models.hazard import STAYING
-from churnml.population import at_risk
-from churnml.registry import champions, promotion
+from churnml.registry import promotion
+from churnml.registry.question import differences
 from churnml.registry.record import Recorded, record, require_recordable, trained_since
 from churnml.reporting.model_pages import write_model_pages
+from churnml.scoring.daily import panel_at, scorers, warn_of_silence
 from churnml.scoring.drivers import changed, drivers
-from churnml.scoring.keep import keep_scores, keep_scores_of, kept_scores, write_scores
+from churnml.scoring.keep import keep_scores, keep_scores_of, write_scores
 from churnml.scoring.reasons import ThemeEffects
 from churnml.scoring.score import Model, score_panel
 from churnml.scoring.timeline import timeline
-from churnml.snapshots.panel import Panel
-from churnml.tables.histories import Histories, open_histories
+from churnml.tables.histories import open_histories
 from churnml.tiering.spend import SPEND
 from churnml.training import run
 from churnml.training.data import gather
-from churnml.training.rivals import differences
 from churnml.wording import Language
 
 ModelName = Literal["churn", "value"]
 NAMES: tuple[ModelName, ...] = ("churn", "value")
-
-_SILENCE = 31  # days: bills come once a month
 
 
 @dataclass(frozen=True)
@@ -268,10 +264,10 @@ def score(
         return _score_on_spark(settings, day, folder, candidate=candidate, progress=progress)
     if out is not None:
         refuse_to_overwrite(settings, Path(out))
-    models = _models(settings, candidate=candidate)
+    models = scorers(settings, candidate=candidate)
     with open_histories(settings, progress=progress) as histories:
         day = parse_as_of(as_of)
-        scores = _scored(_panel(histories, day, progress=progress), settings, day, models, progress=progress)
+        scores = _scored(panel_at(histories, day, progress=progress), settings, day, models, progress=progress)
     if not candidate:
         keep_scores(scores, settings)
     if out is not None:
@@ -284,9 +280,9 @@ def _score_on_spark(config: Config, as_of: dt.date, out: str, *, candidate: bool
     from churnml.snapshots.spark_panel import SparkPanel
     from churnml.tables.spark import open_on_spark
 
-    models = _models(config, candidate=candidate)
+    models = scorers(config, candidate=candidate)
     with open_on_spark(config, progress=progress) as histories:
-        _warn_of_silence(histories, as_of)
+        warn_of_silence(histories, as_of)
         panel = SparkPanel(histories, [as_of], also=SPEND)
         frame, population = panel.frame_at(as_of)
         scored = write_on_spark(histories, frame, panel.schema, models, as_of, out)
@@ -341,12 +337,12 @@ def explain(
     day, earlier = parse_as_of(as_of), parse_as_of(since) if since is not None else None
     if earlier is not None and earlier >= day:
         raise ChurnmlError(f"{earlier} is not before {day}", "let since be the earlier date", date=str(earlier))
-    models = _models(settings, candidate=candidate)
+    models = scorers(settings, candidate=candidate)
     churn = models[0].bundle.models[CHURN_PROBABILITY]
     assert isinstance(churn, ChurnClassifier)
     said = models[0].bundle.facts["features"]
     with open_histories(settings, progress=progress) as histories:
-        panel = _panel(histories, day, progress=progress)
+        panel = panel_at(histories, day, progress=progress)
         found: dict[str, Any]
         if customer is None:
             scores = score_panel(panel, settings, *models, progress=progress)
@@ -357,7 +353,7 @@ def explain(
             score = {name: _plain(value) for name, value in scores.iloc[0].to_dict().items()}
             found = {"score": score, "history": timeline(histories, str(customer), day)}
         if earlier is not None:
-            before = _panel(histories, earlier, progress=progress)
+            before = panel_at(histories, earlier, progress=progress)
             if customer is not None:
                 before, panel = (part[part[CUSTOMER_ID] == str(customer)] for part in (before, panel))
                 if before.empty:
@@ -383,45 +379,6 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, list | dict) or not pd.isna(value) else None
 
 
-def scores_at(histories: Histories, as_of: dt.date, *, progress: bool = False) -> pd.DataFrame:
-    """Return the champions' scores of a date: those that are kept, or else made and kept now."""
-    models = _models(histories.config)
-    churn, value = models
-    kept = kept_scores(histories.config, as_of, (churn.version, None if value is None else value.version))
-    population = at_risk(histories, as_of).select(CUSTOMER_ID).to_pyarrow()[CUSTOMER_ID].to_pylist()
-    if kept is None or sorted(kept[CUSTOMER_ID]) != sorted(population):
-        panel = _panel(histories, as_of, progress=progress)
-        kept = _scored(panel, histories.config, as_of, models, progress=progress)
-        keep_scores(kept, histories.config)
-    return kept
-
-
-def _models(config: Config, *, candidate: bool = False) -> tuple[Model, Model | None]:
-    churn = _model(config, "churn", candidate=candidate)
-    if not churn.bundle.facts["has_value"]:
-        return churn, None
-    return churn, _model(config, "value", candidate=candidate)
-
-
-def _model(config: Config, name: ModelName, *, candidate: bool) -> Model:
-    """Load a model, and refuse it where it answers another question than the configuration asks."""
-    loaded = champions.load(config, name, candidate=candidate)
-    differs = differences(config, name, loaded.bundle.facts)
-    if differs:
-        raise ChurnmlError(
-            f"version {loaded.version} of the {name} model was trained to answer another question ({differs})",
-            "run churnml train CONFIG, or put the configuration back",
-            model=name,
-            version=loaded.version,
-        )
-    return Model(loaded.bundle, loaded.version)
-
-
-def _panel(histories: Histories, as_of: dt.date, *, progress: bool = False) -> pd.DataFrame:
-    _warn_of_silence(histories, as_of)
-    return Panel(histories, [as_of], also=SPEND).to_pandas(progress=progress)
-
-
 def _scored(
     panel: pd.DataFrame,
     config: Config,
@@ -444,20 +401,6 @@ def _not_at_risk(customer: str, as_of: dt.date) -> ChurnmlError:
         customer=customer,
         date=str(as_of),
     )
-
-
-def _warn_of_silence(histories: Histories, as_of: dt.date) -> None:
-    """Warn of a date at which everyone seems to be silent: long after the last row, or before the first."""
-    told = {table: moment for table in ("usage", "bills") if (moment := histories.last_event(table)) is not None}
-    begun = [report.first for table in told if (report := histories.reports[table]).first]
-    if begun and as_of <= min(begun).date():
-        first = f"the first row of {' and '.join(told)} is of {min(begun):%Y-%m-%d}"
-        warnings.warn(ChurnmlWarning(f"{first}: at {as_of} nothing is known of any customer's doing"), stacklevel=4)
-    latest = max(told.values(), default=None)
-    days = 0 if latest is None else (as_of - latest.date()).days
-    if latest is not None and days > _SILENCE:
-        last = f"the last row of {' and '.join(told)} is of {latest:%Y-%m-%d}, {days} days before {as_of}"
-        warnings.warn(ChurnmlWarning(f"{last}: customers seem to have fallen silent who have not"), stacklevel=4)
 
 
 def promote(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import ibis
 import numpy as np
 import pandas as pd
 
 from churnml.campaigns import schema as s
+from churnml.campaigns.customers import MANAGER, SEGMENT, is_key, newest_customers
 from churnml.campaigns.store import assignments_of, scores_of
-from churnml.columns import CHURN_PROBABILITY, CUSTOMER_ID, RISK_BAND, SIGNED_UP_AT, VALUE_AT_RISK, VALUE_TIER
+from churnml.columns import CHURN_PROBABILITY, CUSTOMER_ID, RISK_BAND, VALUE_AT_RISK, VALUE_TIER
 from churnml.config import Config
 from churnml.errors import ChurnmlError
 from churnml.tables.histories import Histories
@@ -19,14 +19,13 @@ from churnml.wording import Language
 Role = Literal["retention", "account_manager", "admin"]
 ROLES: tuple[Role, ...] = ("retention", "account_manager", "admin")
 
-_MANAGER, _SEGMENT = "account_manager", "segment"
 _COLUMNS = (
     "rank",
     s.ASSIGNMENT_ID,
     CUSTOMER_ID,
     "key_account",
     VALUE_TIER,
-    _SEGMENT,
+    SEGMENT,
     s.OFFER_ID,
     s.CHANNEL,
     CHURN_PROBABILITY,
@@ -34,7 +33,7 @@ _COLUMNS = (
     VALUE_AT_RISK,
     s.EXPECTED_PROFIT,
     "reasons",
-    _MANAGER,
+    MANAGER,
 )
 
 
@@ -65,7 +64,8 @@ def call_list(
     Returns
     -------
     DataFrame
-        Key accounts first, then by descending ``expected_profit``; ``rank`` counts from 1. Personal columns come last;
+        Key accounts first, then by descending ``expected_profit``; ``rank`` counts from 1. Whoever was forgotten since
+        is not in it. Personal columns come last;
         one that has the name of another column of the list is called ``personal_{name}``. Where ``segment`` or
         ``account_manager`` is personal itself, it is null for the retention team.
 
@@ -78,20 +78,20 @@ def call_list(
     _check(role, manager)
     rows = assignments_of(config, name, arms=(s.TREATED,))
     scores = scores_of(config, name)[[CUSTOMER_ID, VALUE_TIER, RISK_BAND, VALUE_AT_RISK, "reasons"]]
-    customers = _customers(histories)
+    customers = newest_customers(histories, {_marked(column): column for column in _personal(config)})
     if role == "account_manager":
-        customers = customers[customers[_MANAGER] == manager]
+        customers = customers[customers[MANAGER] == manager]
         if customers.empty:
             raise ChurnmlError(
-                f"table customers: no customer has the {_MANAGER} {manager}",
+                f"table customers: no customer has the {MANAGER} {manager}",
                 "name one of those in this column",
                 table="customers",
-                column=_MANAGER,
+                column=MANAGER,
                 value=manager,
             )
         rows = rows[rows[CUSTOMER_ID].isin(customers[CUSTOMER_ID])]
-    listed = rows.merge(scores, how="left", on=CUSTOMER_ID).merge(customers, how="left", on=CUSTOMER_ID)
-    listed["key_account"] = _is_key(listed, config)
+    listed = rows.merge(scores, how="inner", on=CUSTOMER_ID).merge(customers, how="left", on=CUSTOMER_ID)
+    listed["key_account"] = is_key(listed, config)
     listed["reasons"] = [_sentences(reasons, lang) for reasons in listed["reasons"]]
     listed = listed.sort_values(
         ["key_account", s.EXPECTED_PROFIT, CUSTOMER_ID], ascending=[False, False, True], ignore_index=True
@@ -109,43 +109,24 @@ def _check(role: str, manager: str | None) -> None:
         raise ChurnmlError(f"the role {role} has no manager", "leave --manager out, or use --role account_manager")
 
 
-def _customers(histories: Histories) -> pd.DataFrame:
-    """Return the newest version of every customer's latest spell: what lists show, personal columns under a mark."""
-    config = histories.config
-    spells = histories.newest("customers")
-    latest = ibis.row_number().over(group_by=spells[CUSTOMER_ID], order_by=spells[SIGNED_UP_AT].desc())
-    numbered = spells.mutate(__older=latest)
-    wanted = {name: name for name in (CUSTOMER_ID, _SEGMENT, _MANAGER)}
-    wanted |= {_marked(name): name for name in _personal(config) if name in spells.columns}
-    rows = numbered.filter(numbered["__older"] == 0).select(**{new: numbered[old] for new, old in wanted.items()})
-    frame: pd.DataFrame = rows.to_pyarrow().to_pandas()
-    return frame.astype({CUSTOMER_ID: "str", _SEGMENT: "str", _MANAGER: "str"})
-
-
 def _personal(config: Config) -> list[str]:
     """List the personal columns that are added: customer_id, segment and account_manager are in the list already."""
-    return [name for name in dict.fromkeys(config.personal) if name not in (CUSTOMER_ID, _SEGMENT, _MANAGER)]
+    return [name for name in dict.fromkeys(config.personal) if name not in (CUSTOMER_ID, SEGMENT, MANAGER)]
 
 
 def _marked(name: str) -> str:
     return f"personal column {name}"
 
 
-def _is_key(rows: pd.DataFrame, config: Config) -> pd.Series[Any]:
-    levels = config.tiers.first.key if config.tiers is not None else ()
-    return (rows[_SEGMENT] == "key").fillna(False).astype(bool) | rows[VALUE_TIER].isin(levels)
-
-
 def _sentences(reasons: Any, lang: Language) -> str:
-    listed = [] if reasons is None or isinstance(reasons, float) else reasons  # nan where the score is gone
-    said = [str(reason[f"text_{lang}"]) for reason in listed]
+    said = [str(reason[f"text_{lang}"]) for reason in ([] if reasons is None else reasons)]
     return ("；" if lang == "zh" else "; ").join(said)
 
 
 def _shown(listed: pd.DataFrame, config: Config, *, see_all: bool) -> pd.DataFrame:
     shown = listed[list(_COLUMNS)].copy()
     if not see_all:
-        for name in (_SEGMENT, _MANAGER):
+        for name in (SEGMENT, MANAGER):
             if name in config.personal:
                 shown[name] = pd.Series(None, index=shown.index, dtype="str")
         return shown

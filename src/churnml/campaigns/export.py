@@ -17,12 +17,12 @@ from churnml.campaigns.store import assignments_of
 from churnml.config import Config
 from churnml.errors import ChurnmlError
 from churnml.files import atomic_file, require_writable
+from churnml.formulas import FORMULA, defused
 from churnml.tables.histories import Histories
 from churnml.wording import Language
 
 ENDINGS = (".csv", ".xlsx", ".parquet")
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would take for the start of one
 _MOST_ROWS, _LONGEST = 1_048_575, 32_767  # of Excel, below the heading
 
 
@@ -152,8 +152,8 @@ def _defused(rows: pd.DataFrame) -> pd.DataFrame:
     for name in safe:
         if not pd.api.types.is_numeric_dtype(safe[name]):
             texts = safe[name].astype("str")
-            safe[name] = texts.mask(texts.str.startswith(_FORMULA).fillna(False), "'" + texts)
-    return safe.rename(columns=lambda name: f"'{name}" if str(name).startswith(_FORMULA) else name)
+            safe[name] = texts.mask(texts.str.startswith(FORMULA).fillna(False), "'" + texts)
+    return safe.rename(columns=lambda name: defused(str(name)))
 
 
 def _workbook(rows: pd.DataFrame) -> bytes:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from churnml.campaigns import schema
 from churnml.campaigns.assignments import draw_up, means, summary_of
+from churnml.campaigns.customers import key_accounts
 from churnml.campaigns.eligibility import exclusions
 from churnml.campaigns.store import CampaignRecord, keep, require_new_name
 from churnml.columns import AS_OF, CHURN_PROBABILITY, CUSTOMER_ID, VALUE_IF_STAYS
@@ -104,7 +105,7 @@ def open_campaign(
         opened_at=config.now().replace(microsecond=0, tzinfo=ZoneInfo(config.timezone)),
         summary=summary,
     )
-    keep(config, record, assignments, scores)
+    keep(config, record, assignments, scores, key_accounts(histories, scores))
     return Opened(assignments, summary)
 
 

@@ -1,25 +1,35 @@
-"""What is kept of a campaign: a folder for each in the state folder, that appears whole."""
+"""What is kept of a campaign: rows of the database, that appear all at once."""
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from churnml.campaigns import schema as s
+from churnml.columns import AS_OF, CUSTOMER_ID
 from churnml.config import Config, Offer
 from churnml.errors import ChurnmlError
-from churnml.files import atomic_folder
 from churnml.scoring.score import SCHEMA as SCORES
+from churnml.state.bulk import append
+from churnml.state.database import reading, writing
+from churnml.state.tables import ASSIGNMENTS, CAMPAIGNS
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_RECORD, _ASSIGNMENTS, _SCORES = "campaign.json", "assignments.parquet", "scores.parquet"
+_BATCH = 20_000  # assignments that are rows of Python at once
+
+
+class NoCampaignError(ChurnmlError):
+    """Say that there is no campaign of a name."""
 
 
 class CampaignRecord(BaseModel):
@@ -79,12 +89,19 @@ def require_new_name(config: Config, name: str) -> None:
             "use up to 64 letters, digits, dots, dashes and underscores, a letter or digit first",
             value=name,
         )
-    for used in _names(config):
-        if used.lower() == name.lower():  # one folder on file systems that do not tell case
-            raise ChurnmlError(f"there is a campaign {used} already", "choose another name", value=name)
+    with reading(config) as connection:
+        used = connection.scalar(select(CAMPAIGNS.c.id).where(CAMPAIGNS.c.folded == name.lower()))
+    if used is not None:
+        raise _taken(used)
 
 
-def keep(config: Config, record: CampaignRecord, assignments: pd.DataFrame, scores: pd.DataFrame) -> None:
+def keep(
+    config: Config,
+    record: CampaignRecord,
+    assignments: pd.DataFrame,
+    scores: pd.DataFrame,
+    key_accounts: Collection[str] = (),
+) -> None:
     """Keep a campaign.
 
     Parameters
@@ -98,31 +115,32 @@ def keep(config: Config, record: CampaignRecord, assignments: pd.DataFrame, scor
     scores : DataFrame
         The scores that it was opened with (contract, section 5); those of treated and control are kept, so that lists
         show them whatever is scored later.
+    key_accounts : collection of str
+        The customers who come first in its list.
 
     Raises
     ------
     ChurnmlError
-        If the name is taken, or the disk refuses.
+        If the name is taken, or the database refuses.
     """
     require_new_name(config, record.id)
-    target = _folder(config) / record.id
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ChurnmlError(f"{target.parent} cannot be made ({error.strerror})", "mend state.folder") from error
-    drawn = assignments[assignments[s.ARM].isin(s.DRAWN)]
-    listed = scores[scores["customer_id"].isin(drawn["customer_id"])]
-    listed = listed.assign(as_of=record.as_of)
-    with atomic_folder(target) as part:
-        _write(assignments, s.SCHEMA, part / _ASSIGNMENTS)
-        _write(listed, SCORES, part / _SCORES)
-        (part / _RECORD).write_text(record.model_dump_json(indent=1), encoding="utf-8")
+    row = {"id": record.id, "folded": record.id.lower(), AS_OF: record.as_of, "record": record.model_dump_json()}
+    drawn = assignments.loc[assignments[s.ARM].isin(s.DRAWN), CUSTOMER_ID]
+    kept = scores[scores[CUSTOMER_ID].isin(drawn)].set_index(CUSTOMER_ID, drop=False).assign(**{AS_OF: record.as_of})
+    listed = assignments.assign(position=np.arange(len(assignments)), **_places(assignments, key_accounts))
+    with writing(config) as connection:
+        try:
+            connection.execute(insert(CAMPAIGNS), [row])
+        except IntegrityError:
+            raise _taken(record.id) from None
+        append(connection, ASSIGNMENTS, _rows(listed, kept))
 
 
 def campaigns(config: Config) -> list[CampaignRecord]:
     """Return how each campaign that is kept was opened, in the order of their as-of dates and names."""
-    records = [campaign(config, name) for name in _names(config)]
-    return sorted(records, key=lambda record: (record.as_of, record.id))
+    with reading(config) as connection:
+        rows = connection.execute(select(CAMPAIGNS.c.id, CAMPAIGNS.c.record)).all()
+    return sorted((_record(name, text) for name, text in rows), key=lambda record: (record.as_of, record.id))
 
 
 def campaign(config: Config, name: str) -> CampaignRecord:
@@ -131,13 +149,12 @@ def campaign(config: Config, name: str) -> CampaignRecord:
     Raises
     ------
     ChurnmlError
-        If there is none of that name, or its file is broken.
+        If there is none of that name (`NoCampaignError`), or its record is broken.
     """
-    file = _existing(config, name) / _RECORD
-    try:
-        return CampaignRecord.model_validate_json(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
-        raise _broken(file) from error
+    with reading(config) as connection:
+        require_campaign(connection, name)
+        text = connection.scalar(select(CAMPAIGNS.c.record).where(CAMPAIGNS.c.id == name))
+    return _record(name, str(text))
 
 
 def assignments_of(config: Config, name: str, *, arms: Sequence[str] = s.ARMS) -> pd.DataFrame:
@@ -160,53 +177,94 @@ def assignments_of(config: Config, name: str, *, arms: Sequence[str] = s.ARMS) -
     Raises
     ------
     ChurnmlError
-        If there is no such campaign, or its file is broken.
+        If there is no such campaign (`NoCampaignError`), or the database refuses.
     """
-    return _read(_existing(config, name) / _ASSIGNMENTS, [(s.ARM, "in", list(arms))])
+    wanted = select(*(ASSIGNMENTS.c[column] for column in s.SCHEMA.names)).where(ASSIGNMENTS.c.arm.in_(arms))
+    with reading(config) as connection:
+        require_campaign(connection, name)
+        batches = [
+            pa.record_batch([pa.array(values) for values in zip(*rows, strict=True)], schema=s.SCHEMA)
+            for rows in _found(connection, wanted, name)
+        ]
+    frame: pd.DataFrame = pa.Table.from_batches(batches, s.SCHEMA).to_pandas()
+    return frame
 
 
 def scores_of(config: Config, name: str) -> pd.DataFrame:
     """Return the scores that treated and control of a campaign had when it was opened.
 
+    Those who were forgotten since have none.
+
     Raises
     ------
     ChurnmlError
-        If there is no such campaign, or its file is broken.
+        If there is no such campaign (`NoCampaignError`), or the database refuses.
     """
-    return _read(_existing(config, name) / _SCORES, None)
-
-
-def _folder(config: Config) -> Path:
-    return config.state_folder / "campaigns"
-
-
-def _names(config: Config) -> list[str]:
-    folder = _folder(config)
-    if not folder.is_dir():
-        return []
-    return sorted(path.name for path in folder.iterdir() if path.is_dir() and _NAME.fullmatch(path.name))
-
-
-def _existing(config: Config, name: str) -> Path:
-    names = _names(config)
-    if name not in names:
-        there = f"there are {', '.join(names)}" if names else "open one with churnml campaign open"
-        raise ChurnmlError(f"there is no campaign {name!r}", there, value=name, campaigns=names)
-    return _folder(config) / name
-
-
-def _write(frame: pd.DataFrame, schema: pa.Schema, target: Path) -> None:
-    table = pa.Table.from_pandas(frame, schema, preserve_index=False)
-    pq.write_table(table, target, compression="zstd")
-
-
-def _read(file: Path, filters: list[tuple[str, str, list[str]]] | None) -> pd.DataFrame:
-    try:
-        frame: pd.DataFrame = pq.read_table(file, filters=filters).to_pandas(maps_as_pydicts="strict")
-    except (OSError, pa.ArrowException) as error:
-        raise _broken(file) from error
+    as_of = campaign(config, name).as_of
+    wanted = select(ASSIGNMENTS.c[CUSTOMER_ID], ASSIGNMENTS.c.score).where(ASSIGNMENTS.c.score.is_not(None))
+    with reading(config) as connection:
+        tables = [
+            pa.Table.from_pylist(
+                [{CUSTOMER_ID: customer, AS_OF: as_of, **json.loads(score)} for customer, score in rows], SCORES
+            )
+            for rows in _found(connection, wanted, name)
+        ]
+    frame: pd.DataFrame = pa.concat_tables([SCORES.empty_table(), *tables]).to_pandas(maps_as_pydicts="strict")
     return frame
 
 
-def _broken(file: Path) -> ChurnmlError:
-    return ChurnmlError(f"{file} cannot be read as it was written", "put it back from a copy", file=str(file))
+def require_campaign(connection: Connection, name: str) -> None:
+    """Raise a NoCampaignError, which tells those there are, if there is no campaign of a name."""
+    names = sorted(connection.scalars(select(CAMPAIGNS.c.id)))
+    if name not in names:
+        there = f"there are {', '.join(names)}" if names else "open one with churnml campaign open"
+        raise NoCampaignError(f"there is no campaign {name!r}", there, value=name, campaigns=names)
+
+
+def _places(assignments: pd.DataFrame, key_accounts: Collection[str]) -> dict[str, Any]:
+    """Return who is a key account, and the place of each of the treated in the order of the list; null for others."""
+    is_key = assignments[CUSTOMER_ID].isin(list(key_accounts))
+    treated = assignments[assignments[s.ARM] == s.TREATED].assign(is_key=is_key)
+    order = treated.sort_values(["is_key", s.EXPECTED_PROFIT, CUSTOMER_ID], ascending=[False, False, True]).index
+    rank = pd.Series(None, index=assignments.index, dtype="Int64")
+    rank[order] = np.arange(1, len(order) + 1)
+    return {"rank": rank, "key_account": is_key}
+
+
+def _rows(listed: pd.DataFrame, kept: pd.DataFrame) -> Iterator[list[dict[str, Any]]]:
+    """Yield batches of rows of the database."""
+    schema = s.SCHEMA
+    for name, kind in {"position": pa.int32(), "rank": pa.int32(), "key_account": pa.bool_()}.items():
+        schema = schema.append(pa.field(name, kind))
+    for start in range(0, len(listed), _BATCH):
+        rows = pa.Table.from_pandas(listed.iloc[start : start + _BATCH], schema, preserve_index=False).to_pylist()
+        scores = _scores(kept, [row[CUSTOMER_ID] for row in rows if row[s.ARM] in s.DRAWN])
+        yield [row | {"score": scores.get(row[CUSTOMER_ID])} for row in rows]
+
+
+def _scores(kept: pd.DataFrame, customers: list[str]) -> dict[str, str]:
+    """Return scores as JSON, by customer."""
+    table = pa.Table.from_pandas(kept.loc[customers], SCORES, preserve_index=False)
+    rows = table.drop_columns([CUSTOMER_ID, AS_OF]).to_pylist(maps_as_pydicts="strict")
+    return {
+        customer: json.dumps(row, ensure_ascii=False, allow_nan=False)
+        for customer, row in zip(customers, rows, strict=True)
+    }
+
+
+def _found(connection: Connection, wanted: Any, name: str) -> Iterator[Sequence[Any]]:
+    ordered = wanted.where(ASSIGNMENTS.c.campaign_id == name).order_by(ASSIGNMENTS.c.position)
+    return iter(connection.execution_options(yield_per=_BATCH).execute(ordered).partitions())
+
+
+def _record(name: str, text: str) -> CampaignRecord:
+    try:
+        return CampaignRecord.model_validate_json(text)
+    except ValidationError as error:
+        raise ChurnmlError(
+            f"campaign {name} cannot be read as it was written", "put the database back from a copy", value=name
+        ) from error
+
+
+def _taken(name: str) -> ChurnmlError:
+    return ChurnmlError(f"there is a campaign {name} already", "choose another name", value=name)

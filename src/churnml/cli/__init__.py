@@ -13,10 +13,13 @@ from typing import Any, NoReturn
 
 import click
 
+from churnml.cli.access import keys
 from churnml.cli.campaigns import campaign
 from churnml.cli.histories import audit, catalog, check, features, init, simulate
 from churnml.cli.loop import demo
 from churnml.cli.models import explain, promote, rollback, score, train
+from churnml.cli.release import forget, publish
+from churnml.cli.serve import serve
 from churnml.errors import ChurnmlError, ChurnmlWarning
 
 DONE, FAILED, MENDABLE = 0, 1, 2
@@ -105,5 +108,6 @@ def churnml() -> None:
 
 for _command in (
     demo, simulate, init, check, features, catalog, audit, train, score, explain, promote, rollback, campaign,
+    publish, serve, keys, forget,
 ):  # fmt: skip
     churnml.add_command(_command)

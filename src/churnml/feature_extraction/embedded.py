@@ -12,8 +12,8 @@ import ibis
 import ibis.expr.types as ir
 
 from churnml.asof import start_of
-from churnml.feature_extraction.declare import Feature
-from churnml.feature_extraction.engine import Contexts, extract, sums_of_groups
+from churnml.feature_extraction.declaration import Contexts, Feature
+from churnml.feature_extraction.engine import extract, sums_of_groups
 from churnml.feature_extraction.frozen import SCHEMA as FROZEN
 from churnml.feature_extraction.frozen import Frozen
 from churnml.tables.histories import Histories

@@ -16,18 +16,22 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
 from churnml.columns import AS_OF, CUSTOMER_ID
-from churnml.feature_extraction.declare import Deferred, Feature, Measure, RowContext, Turn
+from churnml.feature_extraction.declaration import (
+    Contexts,
+    Deferred,
+    Feature,
+    Measure,
+    RowContext,
+    Turn,
+    grouped,
+    key_of,
+)
 from churnml.feature_extraction.frozen import OTHER
 from churnml.tables.schema import SCHEMAS
 
 # Distinct days are kept as the bits of an int64, so no interval that counts days may be longer than this.
 _DAY_BITS = 62
 
-# What looks further back than this, in a large table, is computed apart: the others then need not read so much.
-_FAR = 400
-
-Contexts = Mapping[str, tuple[RowContext, ...]]
-Group = tuple[str, str, str, bool]  # table, time column, turn, whether it looks far back
 Instant = Any  # an ibis timestamp: T, wall-clock
 RowsOf = Callable[..., ir.Table]  # of a table, with the columns from other rows that some expressions ask for
 
@@ -254,28 +258,6 @@ def _nothing_impossible(value: ir.Value) -> ir.Value:
 
     changed: ir.Value = value.op().replace(replaced, filter=ops.Value).to_expr()
     return changed
-
-
-def source_of(feature: Feature, measure: Measure) -> str:
-    """Return the table that a measure is taken of."""
-    return measure.source or feature.source
-
-
-def key_of(feature: Feature, measure: Measure) -> str:
-    """Return what tells a measure from every other; deferred expressions compare to expressions, so it is text."""
-    return f"{source_of(feature, measure)} {measure!r}"
-
-
-def grouped(features: Sequence[Feature]) -> dict[Group, dict[str, Measure]]:
-    """Collect the distinct measures of all features by what one pass over the rows of a table can compute."""
-    groups: dict[Group, dict[str, Measure]] = {}
-    for feature in features:
-        for measure in feature.inputs.values():
-            table = source_of(feature, measure)
-            far = SCHEMAS[table].large and (measure.window or 0) > _FAR
-            group = (table, measure.at or SCHEMAS[table].event, repr(measure.turn), far)
-            groups.setdefault(group, {})[key_of(feature, measure)] = measure
-    return groups
 
 
 def _parts(rows_of: RowsOf, table: str, at: str, measures: dict[str, Measure], instant: Instant) -> list[ir.Table]:

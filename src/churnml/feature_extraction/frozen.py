@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from churnml.feature_extraction.declare import NOTHING, Feature
+from churnml.feature_extraction.declaration import NOTHING, Feature
 
 OTHER = "other"
 SCHEMA = pa.schema([("feature", pa.string()), ("key", pa.string()), ("value", pa.float64())])

@@ -14,10 +14,9 @@ import numpy as np
 from churnml.asof import start_of
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction.codegen import DAY_US, RowSource, ScalarSource, compiled
-from churnml.feature_extraction.declare import Feature, Measure, RowContext, Turn
-from churnml.feature_extraction.engine import Contexts, grouped, key_of
+from churnml.feature_extraction.declaration import Contexts, Feature, Measure, RowContext, Turn, grouped, key_of
 from churnml.feature_extraction.frozen import OTHER, Frozen
-from churnml.feature_extraction.tracing import Columns, Graph, kind_of
+from churnml.feature_extraction.tracing import Columns, Graph, Node, kind_of
 from churnml.tables.schema import SCHEMAS, Dtype, Kind
 
 Array = np.ndarray[Any, Any]
@@ -36,7 +35,9 @@ _RESULTS: dict[Dtype, Kind] = {
 
 
 def resolved(expression: Any, row: Any) -> Any:
-    """Return what an expression leaves; a constant is its own."""
+    """Return what an expression leaves; a constant is its own, and what was traced before is done."""
+    if isinstance(expression, Node):
+        return expression
     return expression.resolve(row) if hasattr(expression, "resolve") else expression
 
 
@@ -120,9 +121,7 @@ class Online:
             measure.turn.source for found in groups.values() for measure in found.values() if measure.turn
         }
         self._contexts = {table: contexts.get(table, ()) for table in tables}
-        self._kinds = {table: dict(found) for table, found in kinds.items()}
-        for table, made in self._contexts.items():
-            self._kinds[table] |= {context.name: _kind_of(context, kinds[table]) for context in made}
+        self._kinds = kinds_with(self._contexts, kinds)
         self._sources = {table: RowSource() for table in tables}
         self._arrays: dict[str, list[str]] = {table: [] for table in tables}
         self._slots: dict[str, int] = {}
@@ -189,7 +188,8 @@ class Online:
         group = _Group(table, at, next(iter(measures.values())).turn)
         if group.turn and group.turn.where is not None:
             source = self._sources[group.turn.source]
-            where = group.turn.where.resolve(Columns(self._graph, group.turn.source, self._kinds[group.turn.source]))
+            rows = Columns(self._graph, group.turn.source, self._kinds[group.turn.source])
+            where = resolved(group.turn.where, rows)
             group.turned = self._array(group.turn.source, source.condition(where))
         for key, measure in measures.items():
             self._slots[key] = len(self._slots)
@@ -232,11 +232,7 @@ class Online:
         source = ScalarSource(leaves)
         results = []
         for number, feature in enumerate(self._features):
-            # names of measures are the feature's own: they get a name that no other feature has
-            inputs: dict[str, Kind] = {
-                name: self._kind_of(feature, measure) for name, measure in feature.inputs.items()
-            }
-            row = _Inputs(self._graph, number, own | {"as_of_day": "number"}, inputs)
+            row = formula_row(self._graph, number, feature, self._kinds)
             for name, measure in feature.inputs.items():
                 leaves[f"{number} {name}"] = f"found[{self._slots[key_of(feature, measure)]}]"
             leaves |= {name: f"customer.get({name!r})" for name in own} | {"as_of_day": "as_of_day"}
@@ -252,12 +248,30 @@ class Online:
             results.append(f"None if {value} is None else round({value})" if whole else value)
         return compiled("formulas", "found, customer, as_of_day", source, f"[{', '.join(results)}]")
 
-    def _kind_of(self, feature: Feature, measure: Measure) -> Kind:
-        if measure.how in ("count", "days", "distinct", "sum"):
-            return "number"
-        table = measure.source or feature.source
-        kind: Kind = measure.value.resolve(Columns(self._graph, table, self._kinds[table])).kind
-        return kind
+
+def kinds_with(contexts: Contexts, kinds: Mapping[str, Mapping[str, Kind]]) -> dict[str, dict[str, Kind]]:
+    """Return the columns of every table, with those that rows get from other rows."""
+    found = {table: dict(own) for table, own in kinds.items()}
+    for table, made in contexts.items():
+        found[table] |= {context.name: _kind_of(context, kinds[table]) for context in made}
+    return found
+
+
+def formula_row(graph: Graph, number: int, feature: Feature, kinds: Mapping[str, dict[str, Kind]]) -> Columns:
+    """Return what the formula of a feature is resolved against.
+
+    Names of measures are the feature's own: in the graph they get a name that no other feature has.
+    """
+    inputs = {name: _kind_of_measure(graph, feature, measure, kinds) for name, measure in feature.inputs.items()}
+    return _Inputs(graph, number, kinds["customers"] | {"as_of_day": "number"}, inputs)
+
+
+def _kind_of_measure(graph: Graph, feature: Feature, measure: Measure, kinds: Mapping[str, dict[str, Kind]]) -> Kind:
+    if measure.how in ("count", "days", "distinct", "sum"):
+        return "number"
+    table = measure.source or feature.source
+    kind: Kind = resolved(measure.value, Columns(graph, table, kinds[table])).kind
+    return kind
 
 
 class _Inputs(Columns):

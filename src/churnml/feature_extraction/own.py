@@ -12,8 +12,8 @@ from ibis import _
 
 from churnml.columns import AS_OF, CAUSE, CHURN_REASON, CHURN_TYPE, CHURNED, CUSTOMER_ID, DURATION_DAYS, VALUE
 from churnml.errors import ChurnmlError
+from churnml.feature_extraction.declaration import Contexts
 from churnml.feature_extraction.declare import Feature, How, Layout, Measure, Theme, day_of
-from churnml.feature_extraction.engine import Contexts
 from churnml.feature_extraction.online import Online
 from churnml.feature_extraction.usage import LOOK_BACK_DAYS
 from churnml.tables.schema import SCHEMAS, Dtype, Kind

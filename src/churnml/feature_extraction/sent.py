@@ -18,6 +18,12 @@ from churnml.tables.schema import SCHEMAS, Kind, Schema
 
 MOST_ROWS = 100_000  # of a table
 _LARGEST = 1e15
+_TEXTS = {str, type(None)}
+
+
+class UnscorableError(ChurnmlError):
+    """Say why a customer whose rows can be read has no risk that could be scored."""
+
 
 SentRows = Sequence[Mapping[str, Any]] | pd.DataFrame
 
@@ -51,9 +57,11 @@ def read_customer(
     rows = _columns(SCHEMAS["customers"], [customer], kinds, timezone)
     instant = microseconds_of(start_of(as_of))
     signed_up, left = rows["signed_up_at"][0], rows["churned_at"][0]
-    if not signed_up < instant or left < instant:
-        told = "had not signed up" if not signed_up < instant else "had left"
-        raise ChurnmlError(
+    told = "had not signed up" if not signed_up < instant else "had left" if left < instant else None
+    if told is None and rows[KNOWN_AT][0] >= instant:
+        told = "was not known yet"
+    if told is not None:
+        raise UnscorableError(
             f"the customer {told} at {as_of}", "ask for a date at which there is a risk", date=str(as_of)
         )
     later = {column.name for column in SCHEMAS["customers"].columns if column.known_with}
@@ -102,8 +110,7 @@ def read_rows(
     if len(sent) > MOST_ROWS:
         raise ChurnmlError(f"{table}: {len(sent):,} rows are too many", f"send {MOST_ROWS:,} at most", rows=len(sent))
     rows = _columns(schema, sent, kinds, timezone)
-    owners = {str(owner) for owner in rows[CUSTOMER_ID].tolist() if owner is not None}
-    if customer is not None and owners - {customer}:
+    if customer is not None and set(rows[CUSTOMER_ID].tolist()) - {customer, None}:
         raise ChurnmlError(f"{table}: a row is another customer's", "send the rows of one customer", table=table)
     instant = microseconds_of(start_of(as_of))
     event = rows[schema.event]
@@ -143,6 +150,7 @@ def _seen(rows: Rows, name: str, times: Sequence[str], instant: float) -> Array:
 def _columns(schema: Schema, sent: SentRows, kinds: Mapping[str, Kind], timezone: str) -> dict[str, Array]:
     rows: Any = sent
     read: dict[str, Array] = {}
+    known = {column.name: column for column in schema.columns}
     for name, kind in kinds.items():
         if not isinstance(sent, pd.DataFrame):
             values = [row.get(name) for row in rows]
@@ -150,31 +158,52 @@ def _columns(schema: Schema, sent: SentRows, kinds: Mapping[str, Kind], timezone
             values = sent[name].astype(object).where(sent[name].notna(), None).tolist()
         else:
             values = [None] * len(sent)
-        column = schema.column(name)
+        column = known.get(name)
         try:
             read[name] = _read(values, kind, timezone)
         except (ValueError, TypeError, OverflowError):
             raise ChurnmlError(
-                f"{schema.name}: {name} holds something that is no {kind}", "mend it", table=schema.name, column=name
+                f"{schema.name}: {name} holds something that is no {kind}",
+                "mend it",
+                table=schema.name,
+                row=_first_unreadable(values, kind, timezone),
+                column=name,
             ) from None
-        missing = column is not None and column.required and name != CUSTOMER_ID
-        if missing and (_nulls(read[name]).any()):
-            raise ChurnmlError(f"{schema.name}: {name} is missing", "send it", table=schema.name, column=name)
+        if column is not None and column.required and name != CUSTOMER_ID:
+            nothing = _nulls(read[name])
+            if nothing.any():
+                raise ChurnmlError(
+                    f"{schema.name}: {name} is missing",
+                    "send it",
+                    table=schema.name,
+                    row=int(nothing.argmax()),
+                    column=name,
+                )
     return read
 
 
+def _first_unreadable(values: list[Any], kind: Kind, timezone: str) -> int | None:
+    for place, value in enumerate(values):
+        try:
+            _read([value], kind, timezone)
+        except (ValueError, TypeError, OverflowError):
+            return place
+    return None
+
+
 def _nulls(column: Array) -> Array:
-    return np.asarray(pd.isna(column))
+    return np.isnan(column) if column.dtype == np.float64 else np.array([value is None for value in column], dtype=bool)
 
 
 def _read(values: list[Any], kind: Kind, timezone: str) -> Array:
     if kind == "text":
         texts = np.empty(len(values), dtype=object)
-        texts[:] = [None if value is None else str(value) for value in values]
+        texts[:] = values if set(map(type, values)) <= _TEXTS else [None if one is None else str(one) for one in values]
         return texts
+    if values.count(None) == len(values):
+        return np.full(len(values), np.nan)
     if kind == "time":
-        zone = ZoneInfo(timezone)
-        return np.array([np.nan if value is None else _time(value, zone) for value in values], dtype=np.float64)
+        return _times(values, timezone)
     types = set(map(type, values)) - {type(None)}
     if kind == "boolean":
         if types - {bool, np.bool_}:
@@ -187,6 +216,15 @@ def _read(values: list[Any], kind: Kind, timezone: str) -> Array:
     if not np.isfinite(numbers).all() and np.count_nonzero(~np.isfinite(numbers)) > values.count(None):
         raise ValueError
     return numbers
+
+
+def _times(values: list[Any], timezone: str) -> Array:
+    if set(map(type, values)) == {str}:
+        moments = list(map(dt.datetime.fromisoformat, values))
+        if not any(moment.tzinfo for moment in moments):
+            return np.array(moments, "datetime64[us]").astype(np.int64).astype(np.float64)
+    zone = ZoneInfo(timezone)
+    return np.array([np.nan if value is None else _time(value, zone) for value in values], dtype=np.float64)
 
 
 def _time(value: Any, zone: ZoneInfo) -> float:
@@ -206,13 +244,13 @@ def _judge(schema: Schema, rows: Rows, instants: Callable[[], Rows]) -> None:
     for later, earlier in schema.not_before:
         wrong = rows[later] < rows[earlier]
         if wrong.any() and (wrong & (instants()[later] < instants()[earlier])).any():
-            raise ChurnmlError(
+            raise UnscorableError(
                 f"{schema.name}: {later} lies before {earlier}", "mend the row", table=schema.name, column=later
             )
     if schema.rating:
         rating = rows[schema.rating]
         if ((rating < 1) | (rating > 5)).any():
-            raise ChurnmlError(
+            raise UnscorableError(
                 f"{schema.name}: {schema.rating} lies outside 1-5", "mend it", table=schema.name, column=schema.rating
             )
 
@@ -224,6 +262,12 @@ def _keys(schema: Schema, rows: Rows) -> list[tuple[Any, ...]] | None:
     return list(zip(*(rows[name].tolist() for name in names), strict=True))
 
 
+def _are_apart(keys: list[tuple[Any, ...]]) -> bool:
+    """Tell whether no two rows share a key; a null is no key."""
+    there = [key for key in keys if None not in key]
+    return len(set(there)) == len(there)
+
+
 def _is_null(value: Any) -> bool:
     return value is None or value != value
 
@@ -231,7 +275,7 @@ def _is_null(value: Any) -> bool:
 def _once(schema: Schema, rows: dict[str, Array]) -> dict[str, Array]:
     """Drop what is sent twice; raise where rows that share key and ``known_at`` differ."""
     keys = _keys(schema, rows)
-    if keys is None:
+    if keys is None or _are_apart(keys):
         return rows
     known = rows[KNOWN_AT].tolist()
     whole = list(zip(*(column.tolist() for column in rows.values()), strict=True))
@@ -247,7 +291,7 @@ def _once(schema: Schema, rows: dict[str, Array]) -> dict[str, Array]:
         elif seen[version] == row:
             chosen[place] = False
         else:
-            raise ChurnmlError(
+            raise UnscorableError(
                 f"{schema.name}: rows that share {', '.join(schema.key)} differ", "versions of a row need known_at",
                 table=schema.name,
             )  # fmt: skip
@@ -257,7 +301,7 @@ def _once(schema: Schema, rows: dict[str, Array]) -> dict[str, Array]:
 def _latest(schema: Schema, rows: dict[str, Array]) -> dict[str, Array]:
     """Keep the latest version of each key."""
     keys = _keys(schema, rows)
-    if keys is None or len(set(keys)) == len(keys):
+    if keys is None or _are_apart(keys):
         return rows
     event = rows[schema.event]
     known = np.where(np.isnan(rows[KNOWN_AT]), event, rows[KNOWN_AT])

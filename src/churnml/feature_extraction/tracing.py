@@ -30,6 +30,8 @@ _METHODS: dict[str, Kind | None] = {  # and the kind that they give; None: that 
     "abs": None, "cast": "number", "index": "number", "ifelse": None, "greatest": None, "least": None,
 }  # fmt: skip
 
+OPS = {"column", "not", "neg", "day_of_week", *_BINARY.values(), *_METHODS}
+
 
 class Node:
     """One step of an expression.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import pandas as pd
 
 from churnml.columns import CAUSE_PROBABILITIES, CHURN_PROBABILITY, EXPECTED_VALUE, VALUE_IF_STAYS
 from churnml.models.churn import ChurnClassifier
+from churnml.models.columns_of import ModelColumns, PlainRows
 from churnml.models.estimator import reading
 from churnml.models.hazard import STAYING, HazardModel
 from churnml.models.value import ValueRegressor
@@ -77,12 +78,18 @@ class Bundle:
         return pd.DataFrame(columns, frame.index)
 
     def _predicted(self, rows: pd.DataFrame) -> dict[str, Any]:
+        return self.predicted_of(
+            lambda columns: columns.matrix(rows[[column for column in columns.kinds if column in rows]])
+        )
+
+    def predicted_of(self, matrix_of: Callable[[ModelColumns], Any]) -> dict[str, Any]:
+        """Predict for rows that come as the matrix of whatever columns a model reads."""
         columns, matrix = None, np.empty((0, 0))
         found: dict[str, Any] = {}
         for name, model in self.models.items():
             if model.columns_ != columns:
                 columns = model.columns_
-                matrix = columns.matrix(rows[[column for column in columns.kinds if column in rows]])
+                matrix = matrix_of(columns)
             if isinstance(model, HazardModel):
                 found.update(zip(_outputs(name, model), model.incidences(matrix).T, strict=True))
             elif isinstance(model, ChurnClassifier):
@@ -116,6 +123,30 @@ class Bundle:
         }
         with reading(folder / "bundle.json") as kept:
             return cls({name: kinds[name].load(folder / name) for name in kept["models"]}, kept["facts"])
+
+
+class RowPredictor:
+    """Predicts for a few rows that are dicts, the numbers that `Bundle.predict` has for a frame.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        What predicts.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._readers: list[tuple[ModelColumns, PlainRows]] = []
+        for model in bundle.models.values():
+            if all(model.columns_ != columns for columns, _ in self._readers):
+                self._readers.append((model.columns_, PlainRows(model.columns_)))
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return for each of the bundle's outputs an array with a number for each row (see `PlainRows`)."""
+        return self._bundle.predicted_of(lambda wanted: self._reader(wanted)(rows))
+
+    def _reader(self, wanted: ModelColumns) -> PlainRows:
+        return next(reader for columns, reader in self._readers if columns is wanted or columns == wanted)
 
 
 def _outputs(name: str, model: Estimator) -> list[str]:

@@ -20,7 +20,7 @@ from churnml.errors import DataError
 from churnml.models.boosting import CANDIDATES, Effort, Ladder, Problem, climb, predicted, refitted
 from churnml.models.calibration import Calibrator, choose_calibrator, error_of_shift, lasting, level_shift, shifted
 from churnml.models.columns_of import ModelColumns
-from churnml.models.contributions import centres_of, contributions
+from churnml.models.contributions import Contributions, centres_of
 from churnml.models.estimator import Kept, TableEstimator, counted_rows, one_of
 from churnml.models.folds import inner_folds, later_rows
 from churnml.models.line import Line
@@ -197,14 +197,18 @@ class ChurnClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         What a constructed column adds is shared evenly by the columns that it is made of.
         """
         check_is_fitted(self)
-        matrix = self.columns_.matrix(self.frame(X))
-        added = contributions(self.booster_, matrix, self.centres_)
+        added = self.added(self.columns_.matrix(self.frame(X)), Contributions(self.booster_, self.centres_))
+        return pd.DataFrame(added, columns=list(self.columns_.kinds))
+
+    def added(self, matrix: Array, prepared: Contributions) -> Array:
+        """Return what `contributions` returns, for rows that are a matrix already."""
+        added = prepared(matrix)
         if self.line_ is not None:
             added += self.line_.contributions(matrix)
         own = added[:, : len(self.columns_.kinds)]
         for place, made in enumerate(self.columns_.made, start=own.shape[1]):
             own[:, list(made.of)] += added[:, [place]] / len(made.of)
-        return pd.DataFrame(own, columns=list(self.columns_.kinds))
+        return own
 
     def _kept(self) -> Kept:
         kept = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -160,6 +160,10 @@ class ModelColumns:
         matrix = np.empty((len(frame), len(self.kinds)), dtype=np.float64)
         for number, (name, kind) in enumerate(self.kinds.items()):
             matrix[:, number] = self._codes(name, frame[name]) if kind == "text" else _numbers(frame[name])
+        return self.finished(matrix)
+
+    def finished(self, matrix: Matrix) -> Matrix:
+        """Return what `matrix` returns, for rows that are numbers and codes already; they are changed in place."""
         steady(matrix, _NOISE_BITS)
         infinite = np.flatnonzero(np.isinf(matrix).any(axis=0))
         if len(infinite):
@@ -212,6 +216,44 @@ class ModelColumns:
         """Return what `to_dict` gave."""
         made = tuple(Construction(one["how"], tuple(one["of"])) for one in kept["made"])
         return cls(**{**kept, "made": made})
+
+
+class PlainRows:
+    """Rows that are dicts, as the matrix that `ModelColumns.matrix` makes of a frame: for a few, a tenth of its cost.
+
+    Numbers are numbers or booleans, times the days since 1970, texts text; nothing is None.
+
+    Parameters
+    ----------
+    columns : ModelColumns
+        What the model reads.
+    """
+
+    def __init__(self, columns: ModelColumns) -> None:
+        self._columns = columns
+        self._codes: list[tuple[str, dict[str, float] | None, float]] = []
+        for name, kind in columns.kinds.items():
+            levels = columns.levels[name] if kind == "text" else []
+            codes = columns.encodings.get(name, [float(code) for code in range(len(levels) + 1)])
+            known = dict(zip(levels, codes, strict=False)) if kind == "text" else None
+            self._codes.append((name, known, codes[-1]))
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> Matrix:
+        """Return the matrix.
+
+        Raises
+        ------
+        DataError
+            If a number is infinite.
+        KeyError
+            If a row lacks a column.
+        """
+        numbers = [[_code(row[name], known, other) for name, known, other in self._codes] for row in rows]
+        return self._columns.finished(np.array(numbers, dtype=np.float64).reshape(len(rows), len(self._codes)))
+
+
+def _code(value: Any, known: Mapping[str, float] | None, other: float) -> Any:
+    return value if known is None or value is None else known.get(str(value), other)
 
 
 def _means(codes: Matrix, target: Matrix, count: int) -> Matrix:

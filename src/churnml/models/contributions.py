@@ -42,9 +42,6 @@ class Line:
 def contributions(booster: lgb.Booster, matrix: Array, centres: Mapping[str, list[float]] | None = None) -> Array:
     """Return what each column adds to the raw prediction, shape (n, columns); with the bias they sum to it.
 
-    Constants of leaves are shared out by TreeSHAP (Lundberg, Erion and Lee, 2018). A line adds its slope times the
-    distance from the leaf's centre for each of its columns, and what is left evenly to them.
-
     Parameters
     ----------
     booster : lightgbm.Booster
@@ -59,23 +56,55 @@ def contributions(booster: lgb.Booster, matrix: Array, centres: Mapping[str, lis
     array of shape (n, columns)
         In log-odds, or whatever the raw prediction is in.
     """
-    if centres is None:
-        return np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=0))[:, :-1]
-    text = (
-        booster.model_to_string().replace("is_linear=1", "is_linear=0").replace("[linear_tree: 1]", "[linear_tree: 0]")
-    )
-    flat = lgb.Booster(model_str=text)
-    for tree, leaf in _leaves(booster):
-        if "leaf_const" in leaf and not leaf.get("leaf_features"):  # a line of no column: its constant is predicted
-            flat.set_leaf_output(tree, leaf["leaf_index"], leaf["leaf_const"])
-    added = np.asarray(flat.predict(matrix, pred_contrib=True, num_threads=0))[:, :-1]
-    leaves = np.asarray(flat.predict(matrix, pred_leaf=True, num_threads=0))
-    for line in _lines(booster, centres):
-        rows = np.flatnonzero(leaves[:, line.tree] == line.leaf)
-        away = matrix[np.ix_(rows, line.columns)] - line.centre
-        there = ~np.isnan(away).any(axis=1)  # elsewhere the leaf's constant stands
-        added[np.ix_(rows[there], line.columns)] += away[there] * line.slopes + line.rest / len(line.columns)
-    return added
+    return Contributions(booster, centres)(matrix)
+
+
+class Contributions:
+    """What each column adds to raw predictions, prepared once for many calls.
+
+    Constants of leaves are shared out by TreeSHAP (Lundberg, Erion and Lee, 2018). A line adds its slope times the
+    distance from the leaf's centre for each of its columns, and what is left evenly to them.
+
+    Parameters
+    ----------
+    booster, centres : see `contributions`
+        The trees, and where the rows of their leaves lie.
+    threads : int
+        That work on one call; 0 takes every core.
+    """
+
+    def __init__(
+        self, booster: lgb.Booster, centres: Mapping[str, list[float]] | None = None, *, threads: int = 0
+    ) -> None:
+        self._flat, self._threads = booster, threads
+        self._lines: dict[int, dict[int, Line]] = {}
+        if centres is None:
+            return
+        text = booster.model_to_string().replace("is_linear=1", "is_linear=0")
+        self._flat = lgb.Booster(model_str=text.replace("[linear_tree: 1]", "[linear_tree: 0]"))
+        for tree, leaf in _leaves(booster):
+            if "leaf_const" in leaf and not leaf.get("leaf_features"):  # a line of no column: its constant is predicted
+                self._flat.set_leaf_output(tree, leaf["leaf_index"], leaf["leaf_const"])
+        for line in _lines(booster, centres):
+            self._lines.setdefault(line.tree, {})[line.leaf] = line
+
+    def __call__(self, matrix: Array) -> Array:
+        """Return what each column adds, shape (n, columns)."""
+        added = np.asarray(self._flat.predict(matrix, pred_contrib=True, num_threads=self._threads))[:, :-1]
+        if not self._lines:
+            return added
+        leaves = np.asarray(self._flat.predict(matrix, pred_leaf=True, num_threads=self._threads))
+        for tree, lines in self._lines.items():
+            for leaf in np.unique(leaves[:, tree]).tolist():
+                if leaf in lines:
+                    _add(lines[leaf], matrix, np.flatnonzero(leaves[:, tree] == leaf), added)
+        return added
+
+
+def _add(line: Line, matrix: Array, rows: npt.NDArray[np.intp], added: Array) -> None:
+    away = matrix[np.ix_(rows, line.columns)] - line.centre
+    there = ~np.isnan(away).any(axis=1)  # elsewhere the leaf's constant stands
+    added[np.ix_(rows[there], line.columns)] += away[there] * line.slopes + line.rest / len(line.columns)
 
 
 def centres_of(booster: lgb.Booster, matrix: Array, seed: int) -> dict[str, list[float]] | None:

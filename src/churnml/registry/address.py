@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from churnml.addresses import without_password
 from churnml.config import Config
 from churnml.errors import ChurnmlError
 from churnml.files import require_folder, require_writable
-from churnml.registry.trouble import without_password
 
 _ARTIFACTS = "mlartifacts"
 _SERVERS = ("http", "https")

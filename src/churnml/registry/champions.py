@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -40,6 +40,10 @@ class Loaded:
         When it was registered, in the project's zone.
     judged : Bundle or None
         The model that was tested in its place, where it was asked for and kept.
+    metrics : dict of float
+        How well it did in its test.
+    dates : dict of list of str
+        The ``train`` and ``test`` dates.
     """
 
     version: int
@@ -47,6 +51,8 @@ class Loaded:
     verdict: Verdict
     trained_at: dt.datetime
     judged: Bundle | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    dates: dict[str, list[str]] = field(default_factory=dict)
 
 
 def load(config: Config, model: str, *, candidate: bool = False, judged: bool = False) -> Loaded:
@@ -80,10 +86,13 @@ def load(config: Config, model: str, *, candidate: bool = False, judged: bool = 
         with opened(config) as store:
             version, verdict = _chosen(config, store, name, model, candidate)
             folder = intact_folder(store, version, model, scratch)
+            run = store.client.get_run(version.run_id).data if version.run_id else None
         trained_at = dt.datetime.fromtimestamp(version.creation_timestamp / 1000, ZoneInfo(config.timezone))
         twin = folder / JUDGED
         tested = Bundle.load(twin) if judged and twin.is_dir() else None
-        return Loaded(int(version.version), Bundle.load(folder), verdict, trained_at, tested)
+        metrics = dict(run.metrics) if run else {}
+        dates = {use: run.tags.get(f"{use}_dates", "").split() if run else [] for use in ("train", "test")}
+        return Loaded(int(version.version), Bundle.load(folder), verdict, trained_at, tested, metrics, dates)
 
 
 def _chosen(config: Config, store: Store, name: str, model: str, candidate: bool) -> tuple[ModelVersion, Verdict]:

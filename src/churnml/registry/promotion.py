@@ -13,8 +13,9 @@ from churnml.evaluation.verdict import Verdict
 from churnml.files import scratch_folder
 from churnml.registry.intact import intact_folder
 from churnml.registry.names import CHAMPION, champion_of, refusals, registered, registered_name, verdict_of, versions_of
-from churnml.registry.record import now, user
+from churnml.registry.record import now
 from churnml.registry.store import Store, opened
+from churnml.state.who import user
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion

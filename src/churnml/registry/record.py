@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import getpass
 import json
 import time
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from churnml.registry.handed import Handed, read_handed
 from churnml.registry.intact import DIGEST_TAG, digest
 from churnml.registry.names import MODELS, VERDICT_TAG, registered, registered_name, versions_of
 from churnml.registry.store import Store, experiment_id, opened
+from churnml.state.who import user
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, LoggedModel, Run
@@ -121,14 +121,6 @@ def trained_since(config: Config, model: str, moment: dt.datetime) -> int | None
     trained = {number: version.tags.get("trained_at") for number, version in versions.items()}
     later = [number for number, at in trained.items() if at and dt.datetime.fromisoformat(at) > moment]
     return max(later, default=None)
-
-
-def user() -> str:
-    """Return the name of the operating system's user, or ``unknown``."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "unknown"
 
 
 def now(config: Config) -> str:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
+from churnml.addresses import without_password
 from churnml.config import Config
 from churnml.errors import ChurnmlError
 from churnml.files import atomic_file
 from churnml.registry.address import Address, address_of
 from churnml.registry.quiet import quiet
-from churnml.registry.trouble import understood, without_password
+from churnml.registry.trouble import understood
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from urllib.parse import quote, unquote
 
+from churnml.addresses import without_password
 from churnml.errors import ChurnmlError
 
 # The first that is found in what MLflow, the database or the system says, and what to do about it.
@@ -65,27 +65,6 @@ def understood(uri: str) -> Iterator[None]:
             remedy or _OTHERWISE,
             uri=without_password(uri, uri),
         ) from cause
-
-
-def without_password(text: str, uri: str) -> str:
-    """Return a text without the password of an address.
-
-    Parameters
-    ----------
-    text : str
-        What is to be shown.
-    uri : str
-        The address that may hold a password.
-
-    Returns
-    -------
-    str
-        The text with ``***`` in its place.
-    """
-    password = uri.partition("://")[2].rpartition("@")[0].partition(":")[2]
-    for written in {password, unquote(password), quote(unquote(password), safe="")} - {""}:
-        text = text.replace(written, "***")
-    return re.sub(r"((?:password|passwd|pwd|token|secret)=)[^&\s]+", r"\1***", text, flags=re.IGNORECASE)
 
 
 def _first_line(error: BaseException) -> str:

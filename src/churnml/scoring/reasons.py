@@ -11,9 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from churnml.feature_extraction.declare import Feature
+from churnml.feature_extraction.declaration import Feature
 from churnml.models.churn import ChurnClassifier
+from churnml.models.columns_of import PlainRows
+from churnml.models.contributions import Contributions
 from churnml.wording import Language, say
+
+Array = NDArray[np.float64]
 
 MOST = 3
 _ABOUT = 0.05  # of the usual value: "64 (usual: 65)" is no reason to anybody
@@ -107,17 +111,83 @@ def reasons(
         ``value`` (a number; null for text and for nothing), ``effect`` (what the theme adds, log-odds), ``text_en``,
         ``text_zh``.
     """
-    found_effects = ThemeEffects.of(model, rows, said)
-    added, themes = found_effects.added, found_effects.names
-    names_read = [str(name) for name in added]
+    effects = ThemeEffects.of(model, rows, said)
     known = {str(saying["feature"]): saying for saying in said}
-    effects = found_effects.table.to_numpy(copy=True)
-    telling = np.column_stack([added[name].to_numpy() * _tells(rows[name], known[name]) for name in names_read])
-    places = [[names_read.index(name) for name in names] for names in themes.values()]
+    names = [str(name) for name in effects.added]
+    numbers = [
+        None if known[name]["usual"] is None else rows[name].to_numpy(dtype=float, na_value=np.nan) for name in names
+    ]
+    columns = [rows[name].astype(object).tolist() for name in names]
+    return _worded(effects.added.to_numpy(), names, known, numbers, columns)
+
+
+class Explainer:
+    """The reasons of a few rows that are dicts, as `reasons` has them of a frame.
+
+    Parameters
+    ----------
+    model : ChurnClassifier
+        Whose predictions are explained.
+    said : sequence of mapping
+        What is said of each feature (see `sayings`).
+    times : sequence of str
+        The features that are times; rows have them as days since 1970.
+    """
+
+    def __init__(self, model: ChurnClassifier, said: Sequence[Mapping[str, Any]], times: Sequence[str] = ()) -> None:
+        self._model, self._times = model, frozenset(times)
+        self._added, self._rows = Contributions(model.booster_, model.centres_, threads=1), PlainRows(model.columns_)
+        self._known = {str(saying["feature"]): saying for saying in said}
+        self._names = list(model.columns_.kinds)
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
+        """Return up to three reasons for each row."""
+        added = self._model.added(self._rows(rows), self._added)
+        columns = [[row[name] for row in rows] for name in self._names]
+        numbers = [
+            None if self._known[name]["usual"] is None else np.array(column, dtype=np.float64)
+            for name, column in zip(self._names, columns, strict=True)
+        ]
+        for place, name in enumerate(self._names):
+            if name in self._times:
+                columns[place] = [
+                    None if day is None else pd.Timestamp(0) + pd.Timedelta(days=day) for day in columns[place]
+                ]
+        return _worded(added, self._names, self._known, numbers, columns)
+
+
+def _worded(
+    added: Array,
+    names: Sequence[str],
+    known: Mapping[str, Mapping[str, Any]],
+    numbers: Sequence[Array | None],
+    columns: Sequence[Sequence[Any]],
+) -> list[list[dict[str, Any]]]:
+    """Choose and word the reasons of each row.
+
+    Parameters
+    ----------
+    added : array of shape (n, features)
+        What each feature adds to the log-odds.
+    names : sequence of str
+        The features.
+    known : mapping
+        What is said of each.
+    numbers, columns : sequence
+        The values of each: as numbers, where there is a usual one, and as they are.
+    """
+    themes: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        themes.setdefault(str(known[name]["theme"]), []).append(place)
+    places = list(themes.values())
+    effects = np.column_stack([added[:, own].sum(axis=1) for own in places])
+    telling = added.copy()
+    for place, (name, column) in enumerate(zip(names, numbers, strict=True)):
+        if column is not None:
+            telling[:, place] *= _tells(column, float(known[name]["usual"]))
     leading = np.column_stack([np.array(own)[telling[:, own].argmax(axis=1)] for own in places])
     effects[np.take_along_axis(telling, leading, axis=1) <= 0] = 0  # a theme with nothing unusual to say
     order = np.argsort(-effects, axis=1, kind="stable")[:, :MOST]
-    columns = {name: rows[name].astype(object).tolist() for name in names_read}
     found: list[list[dict[str, Any]]] = []
     for row, best in enumerate(order):
         found.append([])
@@ -125,16 +195,13 @@ def reasons(
             effect = float(effects[row, theme])
             if effect < LEAST:
                 break
-            name = names_read[leading[row, theme]]
-            found[-1].append(_reason(known[name], columns[name][row], effect))
+            place = leading[row, theme]
+            found[-1].append(_reason(known[names[place]], columns[place][row], effect))
     return found
 
 
-def _tells(column: pd.Series[Any], saying: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """Return where a value is not about the usual one; nothing is never usual."""
-    if saying["usual"] is None:
-        return np.ones(len(column), dtype=bool)
-    numbers, usual = column.to_numpy(dtype=float, na_value=np.nan), float(saying["usual"])
+def _tells(numbers: Array, usual: float) -> NDArray[np.bool_]:
+    """Return where a number is not about the usual one; nothing is never usual."""
     return ~(np.abs(numbers - usual) <= abs(usual) * _ABOUT)
 
 
@@ -191,6 +258,7 @@ def _unit(saying: Mapping[str, Any]) -> str:
 
 def readable(number: float) -> str:
     """Return a number with three or more significant digits, as people write it."""
+    number = float(f"{number:.12g}")  # the last bits depend on the order in which sums are added up
     if number == round(number):
         return f"{number:,.0f}"
     digits = max(0, 2 - math.floor(math.log10(abs(number)))) if number else 0

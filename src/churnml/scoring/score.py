@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -26,7 +26,7 @@ from churnml.models.bundle import Bundle
 from churnml.models.churn import ChurnClassifier
 from churnml.progress import track
 from churnml.scoring.reasons import reasons
-from churnml.tiering.spend import monthly_spend, value_tier
+from churnml.tiering.grades import monthly_spend, value_tier
 
 _REASON = pa.struct(
     [
@@ -70,10 +70,13 @@ class Model:
         What predicts.
     version : int
         Its version.
+    told : mapping
+        What people are told of it, JSON: ``trained_at``, ``train_dates``, ``test_dates``, ``metrics``.
     """
 
     bundle: Bundle
     version: int
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -5,21 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
 
 import duckdb
 import psycopg
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-from psycopg.conninfo import conninfo_to_dict
 
+from churnml.addresses import postgres_settings
 from churnml.config import Source
 from churnml.errors import ChurnmlError
 from churnml.tables.sources import quoted
 
 _BATCH = 8_000_000  # bytes of text
-_SCHEMES = ("postgresql://", "postgres://")
-_DEFAULTS = {"connect_timeout": "10", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
 _SECRETS = ("password", "sslpassword")
 
 # PostgreSQL's types by name, as DuckDB's. Text of any kind and enums are VARCHAR; what is not here cannot be used.
@@ -78,7 +75,13 @@ def read_postgres(con: duckdb.DuckDBPyConnection, table: str, source: Source, *,
     """
     if source.table is None:
         raise ChurnmlError(f"tables.{table}: url is a database", "name its table with table:", table=table)
-    settings = _settings(table, str(source.url))
+    settings = postgres_settings(str(source.url))
+    if settings is None:
+        raise ChurnmlError(
+            f"table {table}: its url is no address of a PostgreSQL database",
+            "write postgresql://user:${PASSWORD}@host:5432/database",
+            table=table,
+        )
     theirs = ".".join(quoted(part) for part in source.table.split("."))
     copy = quoted("source_" + table)
     try:
@@ -98,30 +101,6 @@ def read_postgres(con: duckdb.DuckDBPyConnection, table: str, source: Source, *,
     except (psycopg.Error, pa.ArrowInvalid, UnicodeError) as error:
         raise _refused(table, source.table, error, settings) from None
     return _with_numbers(con, copy, types)
-
-
-def _settings(table: str, url: str) -> dict[str, Any]:
-    """Return what to connect with; a password may hold characters that an address must not."""
-    refused = ChurnmlError(
-        f"table {table}: its url is no address of a PostgreSQL database",
-        "write postgresql://user:${PASSWORD}@host:5432/database",
-        table=table,
-    )
-    scheme = next((scheme for scheme in _SCHEMES if url.startswith(scheme)), None)
-    if scheme is None:
-        raise refused
-    login, _, place = url.removeprefix(scheme).rpartition("@")
-    user, colon, password = login.partition(":")
-    try:
-        settings: dict[str, Any] = {**_DEFAULTS, **conninfo_to_dict(scheme + place)}
-    except psycopg.Error:
-        raise refused from None
-    if not re.fullmatch(r"[\d,]*", str(settings.get("port") or "")):
-        raise refused
-    settings |= {"user": unquote(user)} if user else {}
-    settings |= {"password": unquote(password)} if colon else {}
-    # poolers between us and the server do not know prepared statements
-    return {**settings, "client_encoding": "UTF8", "application_name": "churnml", "prepare_threshold": None}
 
 
 def _types(connection: psycopg.Connection[Any], theirs: str) -> dict[str, str]:

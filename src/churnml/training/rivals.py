@@ -9,9 +9,8 @@ as the new one does before its test: where the champion itself would be favoured
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +22,10 @@ from churnml.errors import ChurnmlError
 from churnml.models.bundle import Bundle
 from churnml.registry import champions, promotion
 from churnml.registry.address import address_of
+from churnml.registry.question import differences
 from churnml.training.dates import Schedule
 
 CHAMPION = "champion"  # the column of its predictions
-
-_ANSWERS_ALIKE = ("observed_until", "settle_days")  # when outcomes are known, not what they are
 
 Case = Literal["compared", "favoured", "none", "unusable", "other_question", "other_columns", "unreachable"]
 
@@ -128,14 +126,6 @@ def rival_of(config: Config, model: str) -> Rival:
         return Rival(Comparison("other_question", version))
     kept = (loaded.bundle,) if loaded.judged is None else (loaded.bundle, loaded.judged)
     return Rival(Comparison("compared", version), kept)
-
-
-def differences(config: Config, model: str, facts: Mapping[str, Any]) -> str:
-    """Return what a bundle's model was asked otherwise than the configuration asks now; empty where nothing."""
-    section: Literal["label", "value"] = "label" if model == "churn" else "value"
-    asked, answered = getattr(config, section).model_dump(mode="json"), facts[section]
-    differs = [key for key in asked if asked[key] != answered.get(key) and key not in _ANSWERS_ALIKE]
-    return ", ".join(f"{section}.{key} was {answered.get(key)}, is {asked[key]}" for key in differs)
 
 
 def predicted_by(bundle: Bundle, output: str, features: pd.DataFrame) -> npt.NDArray[np.float64] | None:

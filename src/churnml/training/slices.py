@@ -11,7 +11,7 @@ import pandas as pd
 from churnml.columns import AS_OF, CUSTOMER_ID
 from churnml.config import Config
 from churnml.evaluation.profit import TERMS
-from churnml.tiering.spend import monthly_spend, value_tier
+from churnml.tiering.grades import monthly_spend, value_tier
 from churnml.training.data import TrainingData
 
 NONE, OTHER = "(none)", "(other)"

@@ -1,0 +1,1 @@
+"""The database of what churnml keeps beside its files: campaigns, keys, audit."""
