@@ -311,14 +311,14 @@ class Service(Section):
     max_body_mib: Annotated[int, Field(ge=1, le=16)] = 16
     timeout_seconds: Annotated[float, Field(gt=0, le=12)] = 10.0
     max_concurrency: Annotated[int, Field(ge=1, le=10_000)] = 64
-    rate_limit: Annotated[int, Field(ge=1)] = 6_000
+    rate_limit: Annotated[int, Field(ge=1)] = 120_000
     stale_after_days: Days = 7
-    expires_after_days: Days = 31
+    expires_after_days: Days | None = None
     trust_proxy: bool = False
 
     @_model_validator(mode="after")
     def _is_stale_before_it_expires(self) -> Self:
-        if self.expires_after_days < self.stale_after_days:
+        if self.expires_after_days is not None and self.expires_after_days < self.stale_after_days:
             raise ValueError(
                 f"expires_after_days {self.expires_after_days} lies below stale_after_days {self.stale_after_days}"
             )

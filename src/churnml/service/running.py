@@ -121,7 +121,8 @@ class Running:
 
     def expired(self, release: Release) -> bool:
         """Tell whether a release is too old to score anybody."""
-        return self.age_days(release) > self.config.service.expires_after_days
+        most = self.config.service.expires_after_days
+        return most is not None and self.age_days(release) > most
 
     async def threaded(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Return what a function returns that takes long, or waits for a disk or a database."""
