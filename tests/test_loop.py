@@ -23,7 +23,7 @@ from churnml.models.bundle import Bundle
 from churnml.registry import champions, promotion, store
 from churnml.reporting import TrainedModel
 from churnml.scoring.drivers import changed
-from churnml.scoring.reasons import readable
+from churnml.scoring.reasons import LEAST, readable
 from churnml.scoring.score import SCHEMA
 from churnml.tables.histories import describe_tables
 from churnml.training.fit import Trained
@@ -32,6 +32,7 @@ from churnml.training.rivals import CHAMPION, Comparison, predicted_by, rival_of
 from churnml.training.run import _write
 
 AS_OF = "2024-07-01"
+_COMPARED = r" \((usual: |[\d.]+ % of such ).*\)$|（(一般客户：|此类客户).*）$"  # what a reason compares a value with
 
 
 @pytest.fixture(scope="module")
@@ -152,21 +153,34 @@ def test_every_number_in_a_reason_is_what_the_raw_rows_give(operator, scores, tr
     expected = oracle.features(accepted, dt.date.fromisoformat(AS_OF), settings)
     listed = catalogue_of(operator, describe_tables(operator))
     of_everyone = {feature.name for feature in listed if feature.pool or feature.frequent}  # not of 40
+    known = {said["feature"]: said for said in trained.training.models["churn"].bundle.facts["features"]}
     told = 0
     for row in some.itertuples():
         effects = [reason["effect"] for reason in row.reasons]
         assert effects == sorted(effects, reverse=True)
-        assert all(effect > 0 for effect in effects)
+        assert all(effect >= LEAST for effect in effects)
         assert len({reason["code"] for reason in row.reasons}) == len(row.reasons) <= 3
         for reason in row.reasons:
             if reason["feature"] in of_everyone:
                 continue
             value = expected[row.customer_id][reason["feature"]]
-            for text in (reason["text_en"], reason["text_zh"]):
-                shown = re.split(r"[:：] ?", text, maxsplit=1)[1]
+            said = known[reason["feature"]]
+            for lang in ("en", "zh"):
+                text = re.sub(_COMPARED, "", reason[f"text_{lang}"])
+                negative = said[f"phrase_negative_{lang}"]
                 if value is None:
-                    assert shown in ("no record", "无记录")
-                elif shown in ("yes", "no", "是", "否"):
+                    nothing = said[f"phrase_nothing_{lang}"]
+                    assert text.lower() == nothing.lower() or text.endswith((": no record", "：无记录")), reason
+                    continue
+                if negative and isinstance(value, float | int) and value < 0:
+                    assert reason["value"] == pytest.approx(value, rel=1e-9, abs=1e-9)
+                    begin, end = negative.lower().split("{}")
+                    number = text.lower().removeprefix(begin).removesuffix(end)
+                    assert float(number.replace(",", "")) == pytest.approx(-value, rel=0.005, abs=0.005)
+                    told += 1
+                    continue
+                shown = re.split(r"[:：] ?", text, maxsplit=1)[1]
+                if shown in ("yes", "no", "是", "否"):
                     assert value == (shown in ("yes", "是"))
                 elif isinstance(value, str):
                     assert shown == value, (reason, value)
@@ -192,6 +206,7 @@ def test_explain_shows_the_same_score_and_nothing_personal_or_later(operator, sc
     found = churnml.explain(operator, one["customer_id"], AS_OF)
     assert found["score"]["churn_probability"] == one["churn_probability"]
     assert found["score"]["churn_percentile"] == one["churn_percentile"]
+    assert found["higher_than"] == np.mean(scores[CHURN_PROBABILITY] < one[CHURN_PROBABILITY])
     assert [reason["text_en"] for reason in found["score"]["reasons"]] == [
         reason["text_en"] for reason in one["reasons"]
     ]
@@ -212,7 +227,8 @@ def test_explain_tells_what_drives_departures_by_group(operator, scores):
     everyone, *groups = found["drivers"]
     assert everyone["customers"] == len(scores)
     assert everyone[CHURN_PROBABILITY] == pytest.approx(scores[CHURN_PROBABILITY].mean())
-    assert all(abs(theme["effect"]) < 1e-9 for theme in everyone["themes"])
+    assert all(theme["effect"] is None for theme in everyone["themes"])
+    assert all(theme["effect"] is not None for group in groups for theme in group["themes"])
     first = pd.Series([reasons[0]["code"] if reasons else None for reasons in scores["reasons"]])
     assert {theme["code"]: theme["first"] for theme in everyone["themes"] if theme["first"]} == pytest.approx(
         (first.value_counts() / len(scores)).to_dict()

@@ -114,6 +114,9 @@ def feature(**changed):
         (feature(source='"calls"'), "has the source calls: use one of customers"),
         (feature(name='"my feature"'), "made of letters, digits and _"),
         (feature(dtype='"float"'), "has the dtype float: use one of"),
+        (feature(worse='"more"'), "is worse more: use one of higher, lower"),
+        (feature(phrase_nothing_en='"none"'), "has phrase_nothing that are not both texts"),
+        (feature(phrase_negative_en='"a {}"', phrase_negative_zh='"b"'), "has phrase_negative without one {}"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told(tmp_path, text, message):

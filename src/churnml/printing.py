@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import shutil
 import sys
@@ -122,7 +123,7 @@ def _customer_lines(found: Mapping[str, Any], words: Words) -> list[str]:
             customer=score["customer_id"],
             as_of=score["as_of"],
             probability=score["churn_probability"],
-            percentile=score["churn_percentile"],
+            lower=math.floor(100 * found["higher_than"]),
             band=words.name("band", score["risk_band"]),
         )
     ]
@@ -135,6 +136,7 @@ def _customer_lines(found: Mapping[str, Any], words: Words) -> list[str]:
             f"{words.name('cause', cause)} {chance:.1%}" for cause, chance in score["cause_probabilities"].items()
         ]
         lines.append(say("explained_causes", lang, causes=", ".join(chances)))
+        lines.append(say("explained_causes_why", lang, as_of=score["as_of"]))
     lines += ["", say("explained_why" if score["reasons"] else "explained_no_why", lang)]
     return lines + [f"  - {reason[f'text_{lang}']}" for reason in score["reasons"]]
 
@@ -151,13 +153,15 @@ def _driver_lines(found: Mapping[str, Any], words: Words) -> list[str]:
         if group["by"]:
             by = group["by"]
             name = f"{say(f'by_{by}', lang)}: {words.name(by, group['group'])}"
-        told = [
-            f"{words.name('theme', theme['code'])} {theme['first']:.0%} ({theme['effect']:+.2f})"
-            for theme in group["themes"][:_DRIVERS]
-        ]
-        table.add_row(name, f"{group['customers']:,}", f"{group['churn_probability']:.1%}", ", ".join(told))
+        told = ", ".join(_driver(theme, words) for theme in group["themes"][:_DRIVERS])
+        table.add_row(name, f"{group['customers']:,}", f"{group['churn_probability']:.1%}", told)
     begin = say("explained_base", lang, as_of=found["as_of"], **everyone)
     return [begin, "", say("explained_drivers", lang), _rendered(table).rstrip()]
+
+
+def _driver(theme: Mapping[str, Any], words: Words) -> str:
+    told = f"{theme['first']:.0%} {words.name('theme', theme['code'])}"
+    return told if theme["effect"] is None else f"{told} ({theme['effect']:+.2f})"
 
 
 def _change_lines(key: str, changed: Mapping[str, Any], words: Words) -> list[str]:

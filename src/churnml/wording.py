@@ -250,16 +250,14 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "columns give the outcome away: {columns}",
         "有泄露结果的列：{columns}",
     ),
-    "reason_number": (
-        "{phrase}: {value}{unit} (usual: {usual}{unit})",
-        "{phrase}：{value}{unit}（一般客户：{usual}{unit}）",
-    ),
-    "reason_change": (
-        "{phrase}: {value}{unit} (before: {before}{unit})",
-        "{phrase}：{value}{unit}（之前：{before}{unit}）",
-    ),
+    "beside_usual": ("{told} (usual: {beside})", "{told}（一般客户：{beside}）"),
+    "beside_before": ("{told} (before: {beside})", "{told}（之前：{beside}）"),
     "nothing_there": ("none", "无"),
-    "reason_text": ("{phrase}: {value}{unit}", "{phrase}：{value}{unit}"),
+    "reason_value": ("{phrase}: {value}", "{phrase}：{value}"),
+    "reason_left": (
+        "{told} ({share} of such customers left, {all} of all)",
+        "{told}（此类客户流失率 {share}，全体 {all}）",
+    ),
     "reason_nothing": ("{phrase}: no record", "{phrase}：无记录"),
     "yes": ("yes", "是"),
     "no": ("no", "否"),
@@ -339,14 +337,18 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     "catalogue_spread": ("spread", "分布"),
     "catalogue_shift": ("shift", "变化"),
     "explained_causes": ("Until the end of the outcome window: {causes}", "截至结果期结束：{causes}"),
+    "explained_causes_why": (
+        "  (another question, put to another model: from {as_of} on and of every cause; it need not agree with the chance above)",
+        "  （这是由另一个模型回答的另一个问题：自 {as_of} 起、包括所有流失原因，与上面的流失概率不必一致）",
+    ),
     "explained_base": (
         "{customers:,} customers at risk at {as_of}, on average {churn_probability:.1%} likely to leave",
         "{as_of} 共{customers:,}个在网客户，平均流失概率{churn_probability:.1%}",
     ),
     "explained_drivers": (
-        "What drives departures: for how many each theme is the first reason, and what it adds to their log-odds beside those"
-        " of all",
-        "流失的驱动因素：以该主题为首要原因的客户占比，及其相对全体客户的对数几率增量",
+        "What drives departures: for how many customers each theme is the first reason (and what it adds to a group's log-odds,"
+        " less what it adds to those of all)",
+        "流失的驱动因素：以该主题为首要原因的客户占比（括号内为该主题对本组对数几率的影响减去对全体的影响）",
     ),
     "explained_change": (
         "What has changed since {since}: {churn_probability_before:.1%} then, {churn_probability:.1%} now ({customers:,} customers of"
@@ -433,8 +435,8 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "{population:,} 个在网客户，已评分 {scored:,} 个，未评分 {not_scored:,} 个：{out}",
     ),
     "explained": (
-        "{customer} as of {as_of}: {probability:.1%} likely to leave ({band}; no lower than that of {percentile:.0f} % of customers)",
-        "{customer}（截至 {as_of}）：流失概率 {probability:.1%}（{band}，不低于 {percentile:.0f}% 的客户）",
+        "{customer} as of {as_of}: {probability:.1%} likely to leave ({band}; higher than that of {lower} % of customers)",
+        "{customer}（截至 {as_of}）：流失概率 {probability:.1%}（{band}，高于 {lower}% 的客户）",
     ),
     "explained_value": (
         "brings {value_if_stays:,.2f} {currency} if they stay, {value_at_risk:,.2f} {currency} at risk; tier {tier}",

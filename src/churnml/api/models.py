@@ -27,8 +27,8 @@ from churnml.reporting.model_pages import write_model_pages
 from churnml.scoring.daily import panel_at, scorers, warn_of_silence
 from churnml.scoring.drivers import changed, drivers
 from churnml.scoring.keep import keep_scores, keep_scores_of, write_scores
-from churnml.scoring.reasons import ThemeEffects
-from churnml.scoring.score import Model, score_panel
+from churnml.scoring.reasons import ThemeEffects, reasons
+from churnml.scoring.score import score_panel
 from churnml.scoring.timeline import timeline
 from churnml.tables.histories import open_histories
 from churnml.tiering.spend import SPEND
@@ -267,7 +267,7 @@ def score(
     models = scorers(settings, candidate=candidate)
     with open_histories(settings, progress=progress) as histories:
         day = parse_as_of(as_of)
-        scores = _scored(panel_at(histories, day, progress=progress), settings, day, models, progress=progress)
+        scores = score_panel(panel_at(histories, day, progress=progress), settings, *models, progress=progress)
     if not candidate:
         keep_scores(scores, settings)
     if out is not None:
@@ -320,10 +320,10 @@ def explain(
     Returns
     -------
     dict
-        Of one customer ``score`` (the columns of `score`) and ``history`` (for each table the latest rows, personal
-        columns left out; usage by month); of everyone ``as_of`` and ``drivers`` (see `scoring.drivers.drivers`: by
-        segment, tier and the likeliest cause, where there are such). With ``since`` also ``changed`` (see
-        `scoring.drivers.changed`), with ``since`` in it.
+        Of one customer ``score`` (the columns of `score`), ``higher_than`` (the share of customers whose probability is
+        lower) and ``history`` (for each table the latest rows, personal columns left out; usage by month); of everyone
+        ``as_of`` and ``drivers`` (see `scoring.drivers.drivers`: by segment, tier and the likeliest cause, where there
+        are such). With ``since`` also ``changed`` (see `scoring.drivers.changed`), with ``since`` in it.
 
     Raises
     ------
@@ -349,16 +349,22 @@ def explain(
             effects = ThemeEffects.of(churn, panel[list(churn.columns_.kinds)], said)
             found = {"as_of": str(day), "drivers": drivers(effects, scores, _groups(panel, scores))}
         else:
-            scores = _scored(panel, settings, day, models, customers=[str(customer)])
-            score = {name: _plain(value) for name, value in scores.iloc[0].to_dict().items()}
-            found = {"score": score, "history": timeline(histories, str(customer), day)}
+            everyone = score_panel(panel, settings, *models, with_reasons=False)
+            one = (everyone[CUSTOMER_ID] == str(customer)).to_numpy()
+            if not one.any():
+                raise _not_at_risk(str(customer), day)
+            score = {name: _plain(value) for name, value in everyone[one].iloc[0].to_dict().items()}
+            [score["reasons"]] = reasons(churn, panel.loc[one, models[0].bundle.columns], said, settings.sensitive)
+            lower = everyone[CHURN_PROBABILITY] < everyone.loc[one, CHURN_PROBABILITY].iloc[0]
+            found = {"score": score, "higher_than": float(lower.mean())}
+            found["history"] = timeline(histories, str(customer), day)
         if earlier is not None:
             before = panel_at(histories, earlier, progress=progress)
             if customer is not None:
                 before, panel = (part[part[CUSTOMER_ID] == str(customer)] for part in (before, panel))
                 if before.empty:
                     raise _not_at_risk(str(customer), earlier)
-            found["changed"] = {"since": str(earlier), **changed(churn, before, panel, said)}
+            found["changed"] = {"since": str(earlier), **changed(churn, before, panel, said, settings.sensitive)}
         return found
 
 
@@ -377,21 +383,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, pd.Timestamp):
         return str(value.date())
     return value if isinstance(value, list | dict) or not pd.isna(value) else None
-
-
-def _scored(
-    panel: pd.DataFrame,
-    config: Config,
-    as_of: dt.date,
-    models: tuple[Model, Model | None],
-    *,
-    customers: list[str] | None = None,
-    progress: bool = False,
-) -> pd.DataFrame:
-    scores = score_panel(panel, config, *models, only=customers, progress=progress)
-    if customers and scores.empty:
-        raise _not_at_risk(customers[0], as_of)
-    return scores
 
 
 def _not_at_risk(customer: str, as_of: dt.date) -> ChurnmlError:

@@ -44,7 +44,7 @@ def billed(days: int, money: str = "money") -> Feature:
         window=days,
         unit=money,
         meaning=f"Sum of the amounts billed in the {days} days before the date.",
-        phrase_en=f"billed in the last {days} days",
+        phrase_en=f"amount billed in the last {days} days",
         phrase_zh=f"最近{days}天的账单金额",
         theme="price",
     )
@@ -65,6 +65,8 @@ def features(layout: Layout) -> Iterator[Feature]:
             meaning=f"Mean amount of the bills of the {days} days before the date; null without a bill.",
             phrase_en=f"average bill of the last {days} days",
             phrase_zh=f"最近{days}天的平均账单金额",
+            phrase_nothing_en=f"no bill in the last {days} days",
+            phrase_nothing_zh=f"最近{days}天无账单",
             theme="price",
         )
         yield Feature(
@@ -79,6 +81,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             phrase_en=f"bills not paid in time in the last {days} days",
             phrase_zh=f"最近{days}天未按时付清的账单数",
             theme="payment",
+            worse="higher",
         )
     yield Feature(
         "bills_unpaid_amount",
@@ -90,6 +93,7 @@ def features(layout: Layout) -> Iterator[Feature]:
         phrase_en="amount unpaid",
         phrase_zh="未付金额",
         theme="payment",
+        worse="higher",
     )
     yield Feature(
         "bills_days_overdue_max",
@@ -103,6 +107,7 @@ def features(layout: Layout) -> Iterator[Feature]:
         phrase_en="days that the oldest unpaid bill is overdue",
         phrase_zh="最早未付账单的逾期天数",
         theme="payment",
+        worse="higher",
     )
     yield from _of_shock(money)
     yield from _of_payment()
@@ -127,8 +132,8 @@ def _of_shock(money: str) -> Iterator[Feature]:
         unit="ratio",
         meaning="Amount of the last bill over the mean of the bills of the 365 days before the date; null where that is"
         " not over 1e-6.",
-        phrase_en="last bill against the average of a year",
-        phrase_zh="最近账单与近一年平均之比",
+        phrase_en="last bill against the average of the past year",
+        phrase_zh="最近一期账单与近一年平均账单之比",
     )
     yield feature(
         "bills_max_to_mean_365d",
@@ -138,8 +143,8 @@ def _of_shock(money: str) -> Iterator[Feature]:
         unit="ratio",
         meaning="Highest bill of the last 90 days over the mean of the bills of the 365 days before the date; null"
         " where that is not over 1e-6, or none was billed in the 90 days.",
-        phrase_en="highest bill of the last quarter against the average of a year",
-        phrase_zh="近90天最高账单与近一年平均之比",
+        phrase_en="highest bill of the last 90 days against the average of the past year",
+        phrase_zh="近90天最高账单与近一年平均账单之比",
     )
     yield feature(
         "bills_amount_trend_90d_365d",
@@ -149,8 +154,8 @@ def _of_shock(money: str) -> Iterator[Feature]:
         unit="ratio",
         meaning="Billed a day in the last 90 days over that in the last 365; null unless the sum of the 365 is over"
         " 1e-6.",
-        phrase_en="bills of the last quarter against those of a year",
-        phrase_zh="近90天账单与近一年日均之比",
+        phrase_en="amount billed a day, last 90 days against the past year",
+        phrase_zh="近90天与近一年的日均账单金额之比",
     )
     fee = {"fee": Measure("sum", _.monthly_fee, where=_.ended_at.isnull(), source="subscriptions")}
     yield feature(
@@ -161,8 +166,9 @@ def _of_shock(money: str) -> Iterator[Feature]:
         unit=money,
         meaning="How far the mean bill of the 90 days before the date lies over the monthly fee in force, at least 0;"
         " null without a bill or a fee.",
-        phrase_en="average bill above the monthly fee, last quarter",
-        phrase_zh="近90天账单超出月租费的平均金额",
+        phrase_en="excess of the average bill over the monthly fee, last 90 days",
+        phrase_zh="近90天平均账单超出月租费的金额",
+        worse="higher",
     )
     earlier = {name: replace(measure, window=365, until=90) for name, measure in mean(_.amount, 90).items()}
     yield feature(
@@ -174,8 +180,9 @@ def _of_shock(money: str) -> Iterator[Feature]:
         meaning="How far the mean bill of the 275 days up to 90 days before the date lies below the monthly fee in"
         " force, less how far that of the last 90 days does, at least 0: a discount that ended; null without a bill"
         " in either, or a fee.",
-        phrase_en="discount on the monthly fee that ended last quarter",
-        phrase_zh="近90天结束的月租优惠金额",
+        phrase_en="monthly discount that ended in the last 90 days",
+        phrase_zh="近90天到期的月租优惠金额",
+        worse="higher",
     )
     months = each_period(12)
     yield feature(
@@ -197,8 +204,8 @@ def _of_shock(money: str) -> Iterator[Feature]:
         unit=money,
         meaning="Least that was billed in one of the six periods of 30 days before the date (0 without a bill): so much"
         " or more was spent six months in a row.",
-        phrase_en="least monthly spend of the last six months",
-        phrase_zh="近六个月的最低月消费",
+        phrase_en="lowest monthly amount billed in the last six months",
+        phrase_zh="近六个月的最低月账单金额",
     )
     yield feature(
         "bills_amount_share_of_own_most",
@@ -208,14 +215,14 @@ def _of_shock(money: str) -> Iterator[Feature]:
         unit="share",
         meaning="Billed in the last 30 days over the most that was billed in one of the twelve periods of 30 days"
         " before the date; null where that is not over 1e-6.",
-        phrase_en="last month's bill against the highest month of a year",
-        phrase_zh="最近一月账单与近一年最高月之比",
+        phrase_en="amount billed in the last month as a share of the highest month of the past year",
+        phrase_zh="最近一月账单金额占近一年最高月的比例",
     )
 
 
 def _of_payment() -> Iterator[Feature]:
     """Declare how long after the due day bills are paid, and whether that changes."""
-    feature = partial(Feature, source="bills", theme="payment", unit="days")
+    feature = partial(Feature, source="bills", theme="payment", unit="days", worse="higher")
     delay = day_of(_.paid_at) - day_of(_.due_at)
     recent, base = (mean(delay.cast("float64"), days, at="due_at") for days in (90, 365))
     for days, inputs in ((90, recent), (365, base)):
@@ -226,8 +233,10 @@ def _of_payment() -> Iterator[Feature]:
             window=days,
             meaning=f"Mean of the whole days from the due day to the day of payment, of bills due in the {days} days"
             " before the date that are known to be paid, in full or in part; negative before the due day.",
-            phrase_en=f"days from due day to payment, last {days} days",
-            phrase_zh=f"近{days}天账单的平均付款延迟天数",
+            phrase_en=f"average days from due day to payment, bills due in the last {days} days",
+            phrase_zh=f"近{days}天到期账单的平均付款延迟天数",
+            phrase_negative_en=f"bills due in the last {days} days paid {{}} days early on average",
+            phrase_negative_zh=f"近{days}天到期的账单平均提前 {{}} 天付款",
         )
     yield feature(
         "bills_payment_delay_trend_90d_365d",
@@ -237,8 +246,10 @@ def _of_payment() -> Iterator[Feature]:
         formula=_.total_a / _.n_a - _.total_b / _.n_b,
         window=365,
         meaning="Mean payment delay of the last 90 days less that of the last 365; null where the 90 have none.",
-        phrase_en="bills are paid later than before by so many days",
-        phrase_zh="付款延迟较近一年平均增加的天数",
+        phrase_en="days by which bills are paid later, last 90 days against the past year",
+        phrase_zh="近90天付款比近一年平均推迟的天数",
+        phrase_negative_en="bills of the last 90 days were paid {} days sooner than those of the past year",
+        phrase_negative_zh="近90天付款比近一年平均提前 {} 天",
     )
 
 

@@ -13,6 +13,7 @@ from churnml.feature_extraction.declare import (
     Layout,
     Measure,
     RowContext,
+    Worse,
     day_of,
     mean,
     microseconds,
@@ -24,10 +25,13 @@ ROW_CONTEXT = (
 )
 
 _KINDS = {
-    "complaint": ("complaints proper", "投诉类工单"),
-    "fault": ("faults reported", "故障申告"),
+    "complaint": ("complaints", "投诉"),
+    "fault": ("faults reported", "报障"),
     "enquiry": ("enquiries", "咨询"),
 }
+_WORSE: dict[str, Worse] = {"complaint": "higher", "fault": "higher"}
+_ALL = ("complaints, faults and enquiries", "投诉、报障和咨询")  # rows of every kind
+_CASES = ("customer service cases", "客服工单")  # the same, in short
 
 _HOUR = 3_600_000_000
 _REPEATED = (microseconds(_.previous_of_category, _.opened_at) <= 30 * 24 * _HOUR).fill_null(False)
@@ -49,9 +53,10 @@ def features(layout: Layout) -> Iterator[Feature]:
             window=days,
             unit="complaints",
             meaning=f"Complaints opened in the {days} days before the date.",
-            phrase_en=f"complaints in the last {days} days",
-            phrase_zh=f"最近{days}天的投诉次数",
+            phrase_en=f"{_ALL[0]} in the last {days} days",
+            phrase_zh=f"最近{days}天的{_ALL[1]}次数",
             theme="service",
+            worse="higher",
         )
         yield Feature(
             f"complaints_repeat_count_{days}d",
@@ -63,9 +68,10 @@ def features(layout: Layout) -> Iterator[Feature]:
             unit="complaints",
             meaning=f"Complaints opened in the {days} days before the date, within 30 x 24 hours after another of the"
             " same category.",
-            phrase_en=f"complaints about the same thing again in the last {days} days",
-            phrase_zh=f"最近{days}天的重复投诉次数",
+            phrase_en=f"times the same matter was raised again within a month, last {days} days",
+            phrase_zh=f"最近{days}天同类问题重复反映（一个月内）的次数",
             theme="service",
+            worse="higher",
         )
         yield Feature(
             f"complaints_first_contact_resolution_rate_{days}d",
@@ -76,9 +82,10 @@ def features(layout: Layout) -> Iterator[Feature]:
             unit="share",
             meaning=f"Share that took one contact, of the complaints opened in the {days} days before the date that are"
             " known to be resolved, and of which that is known; null without one.",
-            phrase_en=f"share of complaints resolved at first contact in the last {days} days",
-            phrase_zh=f"最近{days}天投诉的首次解决率",
+            phrase_en=f"share of {_CASES[0]} of the last {days} days resolved at first contact",
+            phrase_zh=f"最近{days}天{_CASES[1]}的首次解决率",
             theme="service",
+            worse="lower",
         )
         yield Feature(
             f"complaints_resolution_hours_mean_{days}d",
@@ -89,9 +96,10 @@ def features(layout: Layout) -> Iterator[Feature]:
             unit="hours",
             meaning=f"Mean hours from opening to resolving (0 at least), of the complaints opened in the {days} days"
             " before the date that are known to be resolved; null without one.",
-            phrase_en=f"hours to resolve a complaint in the last {days} days",
-            phrase_zh=f"最近{days}天投诉的平均处理时长（小时）",
+            phrase_en=f"average hours to resolve {_CASES[0]} of the last {days} days",
+            phrase_zh=f"最近{days}天{_CASES[1]}的平均处理时长（小时）",
             theme="service",
+            worse="higher",
         )
         yield Feature(
             f"complaints_satisfaction_mean_{days}d",
@@ -102,9 +110,10 @@ def features(layout: Layout) -> Iterator[Feature]:
             unit="score 1-5",
             meaning=f"Mean known satisfaction with the complaints opened in the {days} days before the date; null"
             " without one.",
-            phrase_en=f"satisfaction with complaints handled in the last {days} days",
-            phrase_zh=f"最近{days}天投诉处理满意度",
+            phrase_en=f"satisfaction (1 to 5) with {_CASES[0]} of the last {days} days",
+            phrase_zh=f"最近{days}天{_CASES[1]}的处理满意度（1至5分）",
             theme="service",
+            worse="lower",
         )
     yield Feature(
         "complaints_open_count",
@@ -114,9 +123,10 @@ def features(layout: Layout) -> Iterator[Feature]:
         dtype="int64",
         unit="complaints",
         meaning="Complaints opened before the date and not known to be resolved.",
-        phrase_en="complaints still open",
-        phrase_zh="未解决的投诉数",
+        phrase_en=f"{_CASES[0]} still open",
+        phrase_zh=f"未办结的{_CASES[1]}数",
         theme="service",
+        worse="higher",
     )
     yield from _of_kinds(layout)
     yield from _of_handling()
@@ -137,6 +147,7 @@ def _of_kinds(layout: Layout) -> Iterator[Feature]:
                 meaning=f"Complaints of the kind {kind} opened in the {days} days before the date.",
                 phrase_en=f"{english} in the last {days} days",
                 phrase_zh=f"最近{days}天的{chinese}次数",
+                worse=_WORSE.get(kind),
             )
         yield feature(
             f"complaints_after_bill_count_{days}d",
@@ -147,9 +158,10 @@ def _of_kinds(layout: Layout) -> Iterator[Feature]:
             unit="complaints",
             meaning=f"Complaints opened in the {days} days before the date whose customer was billed in the 14 x 24"
             " hours before the opening.",
-            phrase_en=f"complaints within two weeks of a bill in the last {days} days",
-            phrase_zh=f"最近{days}天账单后两周内的投诉次数",
+            phrase_en=f"{_ALL[0]} within two weeks after a bill, last {days} days",
+            phrase_zh=f"最近{days}天出账后两周内的{_ALL[1]}次数",
             theme="price",
+            worse="higher",
         )
         yield feature(
             f"complaints_categories_count_{days}d",
@@ -159,8 +171,9 @@ def _of_kinds(layout: Layout) -> Iterator[Feature]:
             window=days,
             unit="categories",
             meaning=f"Different categories (null is none) of the complaints opened in the {days} days before the date.",
-            phrase_en=f"different things complained of in the last {days} days",
-            phrase_zh=f"最近{days}天投诉的类别数",
+            phrase_en=f"different matters raised with customer service in the last {days} days",
+            phrase_zh=f"最近{days}天向客服反映的问题类别数",
+            worse="higher",
         )
     yield feature(
         "complaints_category_last",
@@ -172,8 +185,10 @@ def _of_kinds(layout: Layout) -> Iterator[Feature]:
         meaning="Category of the last complaint of the 365 days before the date (of several at one instant, the first"
         " in alphabetical order); other where it is none of the ten that most customers at risk have as theirs (of"
         " equally frequent ones, the first in alphabetical order).",
-        phrase_en="what the last complaint was about",
-        phrase_zh="最近一次投诉的类别",
+        phrase_en="what the last complaint, fault or enquiry was about",
+        phrase_zh="最近一次投诉、报障或咨询的类别",
+        phrase_nothing_en="no complaint, fault or enquiry in the last year, or none with a category",
+        phrase_nothing_zh="近一年无投诉、报障或咨询，或未分类",
     )
 
 
@@ -188,8 +203,9 @@ def _of_handling() -> Iterator[Feature]:
         dtype="int64",
         unit="days",
         meaning="Whole days since the day of the oldest complaint that is not known to be resolved; 0 without one.",
-        phrase_en="days that the oldest open complaint waits",
-        phrase_zh="最早未解决投诉的等待天数",
+        phrase_en="days that the oldest open customer service case has waited",
+        phrase_zh="最早未办结客服工单的等待天数",
+        worse="higher",
     )
     yield feature(
         "complaints_days_since_last",
@@ -197,8 +213,10 @@ def _of_handling() -> Iterator[Feature]:
         formula=_.as_of_day - _.last,
         unit="days",
         meaning="Whole days since the day of the last complaint; null without one.",
-        phrase_en="days since the last complaint",
-        phrase_zh="距最近一次投诉的天数",
+        phrase_en="days since the last complaint, fault or enquiry",
+        phrase_zh="距最近一次投诉、报障或咨询的天数",
+        phrase_nothing_en="never had a complaint, fault or enquiry",
+        phrase_nothing_zh="从未投诉、报障或咨询",
     )
     yield feature(
         "complaints_promise_kept_rate_365d",
@@ -207,6 +225,7 @@ def _of_handling() -> Iterator[Feature]:
         window=365,
         unit="share",
         meaning="Share of the complaints promised to be resolved in the 365 days before the date that were, in time.",
-        phrase_en="share of complaints resolved when promised",
-        phrase_zh="按承诺时间解决的投诉占比",
+        phrase_en=f"share of {_CASES[0]} resolved by the time promised, last year",
+        phrase_zh=f"近一年按承诺时限办结的{_CASES[1]}占比",
+        worse="lower",
     )

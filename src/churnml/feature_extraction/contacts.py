@@ -35,6 +35,8 @@ def features(layout: Layout) -> Iterator[Feature]:
         meaning="Whole days since the day of the last campaign contact; null without one.",
         phrase_en="days since the last campaign contact",
         phrase_zh="距最近一次营销联系的天数",
+        phrase_nothing_en="never contacted by a campaign",
+        phrase_nothing_zh="从未被营销联系",
     )
     yield feature(
         "contacts_accepted_count_365d",
@@ -44,6 +46,6 @@ def features(layout: Layout) -> Iterator[Feature]:
         window=365,
         unit="offers",
         meaning="Offers accepted in the 365 days before the date.",
-        phrase_en="offers accepted in a year",
+        phrase_en="offers accepted in the last year",
         phrase_zh="近一年接受的优惠次数",
     )

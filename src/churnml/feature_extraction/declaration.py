@@ -17,6 +17,7 @@ Theme = Literal[
     "usage", "network", "price", "payment", "service", "satisfaction", "contract", "tenure", "contact", "value",
     "profile",
 ]  # fmt: skip
+Worse = Literal["higher", "lower"]
 How = Literal["sum", "count", "min", "max", "days", "last", "distinct"]
 
 
@@ -124,6 +125,8 @@ class Pool:
         How much of the whole goes into each group, in units of the denominator.
     everyone : {"at_risk", "lately"}
         Over whom: the customers at risk at T, or all who were customers at some time of the 90 days before T.
+    attribute : str, optional
+        The attribute of ``customers`` that makes the groups, where it is one.
     """
 
     by: Deferred
@@ -131,6 +134,7 @@ class Pool:
     denominator: Deferred
     weight: float
     everyone: Literal["at_risk", "lately"] = "at_risk"
+    attribute: str | None = None
 
 
 def _measure_called_value() -> Deferred:
@@ -167,6 +171,12 @@ class Feature:
         Its definition in one sentence.
     phrase_en, phrase_zh : str
         What a retention team calls it.
+    phrase_negative_en, phrase_negative_zh : str
+        How a value below 0 is told, with ``{}`` for the value without its sign: "contract ran out {} days ago".
+    phrase_nothing_en, phrase_nothing_zh : str
+        How it is told that there is nothing: "no contract". With ``worse``, nothing is a reason only with these words.
+    worse : {"higher", "lower"}, optional
+        The side on which a value points to leaving, where that is beyond doubt: on the other it is told as no reason.
     theme : str
         What it speaks of: features of one theme give one reason.
     pool : Pool, optional
@@ -190,6 +200,11 @@ class Feature:
     column: str | None = None
     pool: Pool | None = None
     frequent: int | None = None
+    phrase_negative_en: str = ""
+    phrase_negative_zh: str = ""
+    phrase_nothing_en: str = ""
+    phrase_nothing_zh: str = ""
+    worse: Worse | None = None
 
 
 # What looks further back than this, in a large table, is computed apart: the others then need not read so much.

@@ -26,12 +26,13 @@ from churnml.feature_extraction.declaration import (
     RowContext,
     Theme,
     Turn,
+    Worse,
 )
 from churnml.tables.schema import Kind
 
 __all__ = [
     "MEAN", "NOTHING", "Deferred", "Feature", "How", "Layout", "Measure", "Pool", "RowContext", "Theme", "Turn",
-    "day_of", "each_period", "greatest", "in_a_row", "least", "mean", "microseconds", "periods", "share",
+    "Worse", "day_of", "each_period", "greatest", "in_a_row", "least", "mean", "microseconds", "periods", "share",
 ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from ibis import _
 from churnml.columns import AS_OF, CAUSE, CHURN_REASON, CHURN_TYPE, CHURNED, CUSTOMER_ID, DURATION_DAYS, VALUE
 from churnml.errors import ChurnmlError
 from churnml.feature_extraction.declaration import Contexts
-from churnml.feature_extraction.declare import Feature, How, Layout, Measure, Theme, day_of
+from churnml.feature_extraction.declare import Feature, How, Layout, Measure, Theme, Worse, day_of
 from churnml.feature_extraction.online import Online
 from churnml.feature_extraction.usage import LOOK_BACK_DAYS
 from churnml.tables.schema import SCHEMAS, Dtype, Kind
@@ -131,6 +131,14 @@ def _wrong(feature: Any) -> Iterator[str]:
     for word in ("unit", "meaning", "phrase_en", "phrase_zh"):
         if not isinstance(getattr(feature, word), str) or (word != "unit" and not getattr(feature, word)):
             yield f"has no {word}"
+    for word in ("phrase_negative", "phrase_nothing"):
+        told = [getattr(feature, f"{word}_{lang}") for lang in ("en", "zh")]
+        if not all(isinstance(one, str) for one in told) or any(told) != all(told):
+            yield f"has {word} that are not both texts: give both, or none"
+        elif word == "phrase_negative" and any(told) and any(one.count("{}") != 1 for one in told):
+            yield f"has {word} without one {{}} for the value"
+    if feature.worse not in (None, *get_args(Worse)):
+        yield f"is worse {feature.worse}: use one of {', '.join(get_args(Worse))}, or leave it out"
     if feature.theme not in get_args(Theme):
         yield f"has the theme {feature.theme}: use one of {', '.join(get_args(Theme))}"
     if feature.dtype not in get_args(Dtype):

@@ -19,7 +19,10 @@ def features(layout: Layout) -> Iterator[Feature]:
         meaning="The last score given before the date (of several at one instant, the lowest).",
         phrase_en="last satisfaction score",
         phrase_zh="最近一次满意度评分",
+        phrase_nothing_en="no satisfaction survey ever answered",
+        phrase_nothing_zh="从未回复满意度调查",
         theme="satisfaction",
+        worse="lower",
     )
     for days in layout.windows:
         yield Feature(
@@ -32,7 +35,10 @@ def features(layout: Layout) -> Iterator[Feature]:
             meaning=f"Mean score given in the {days} days before the date.",
             phrase_en=f"average satisfaction score of the last {days} days",
             phrase_zh=f"最近{days}天的平均满意度评分",
+            phrase_nothing_en=f"no satisfaction survey answered in the last {days} days",
+            phrase_nothing_zh=f"最近{days}天未回复满意度调查",
             theme="satisfaction",
+            worse="lower",
         )
     yield Feature(
         "surveys_score_change_365d",
@@ -42,9 +48,14 @@ def features(layout: Layout) -> Iterator[Feature]:
         window=365,
         unit="score 1-5",
         meaning="The last score less the mean of those of the 365 days before the date; null without one in these.",
-        phrase_en="last satisfaction score against the average of a year",
-        phrase_zh="最近满意度评分与近一年平均之差",
+        phrase_en="points by which the last satisfaction score is above the average of the past year",
+        phrase_zh="最近一次满意度评分高于近一年平均的分数",
+        phrase_negative_en="last satisfaction score is {} points below the average of the past year",
+        phrase_negative_zh="最近一次满意度评分比近一年平均低 {} 分",
+        phrase_nothing_en="no satisfaction survey answered in the last year",
+        phrase_nothing_zh="近一年未回复满意度调查",
         theme="satisfaction",
+        worse="lower",
     )
     yield Feature(
         "surveys_score_min_365d",
@@ -53,9 +64,12 @@ def features(layout: Layout) -> Iterator[Feature]:
         window=365,
         unit="score 1-5",
         meaning="The lowest score given in the 365 days before the date.",
-        phrase_en="lowest satisfaction score of a year",
+        phrase_en="lowest satisfaction score of the past year",
         phrase_zh="近一年最低满意度评分",
+        phrase_nothing_en="no satisfaction survey answered in the last year",
+        phrase_nothing_zh="近一年未回复满意度调查",
         theme="satisfaction",
+        worse="lower",
     )
     yield Feature(
         "surveys_days_since_last",
@@ -64,8 +78,10 @@ def features(layout: Layout) -> Iterator[Feature]:
         formula=_.as_of_day - _.last,
         unit="days",
         meaning="Whole days since the day of the last answer; null for who never answered.",
-        phrase_en="days since the last answer to a survey",
-        phrase_zh="距最近一次满意度回复的天数",
+        phrase_en="days since the last answer to a satisfaction survey",
+        phrase_zh="距最近一次回复满意度调查的天数",
+        phrase_nothing_en="no satisfaction survey ever answered",
+        phrase_nothing_zh="从未回复满意度调查",
         theme="satisfaction",
     )
     yield Feature(
@@ -77,7 +93,7 @@ def features(layout: Layout) -> Iterator[Feature]:
         window=365,
         unit="answers",
         meaning="Answers in the 365 days before the date; 0 for the silent.",
-        phrase_en="answers to surveys in a year",
-        phrase_zh="近一年满意度回复次数",
+        phrase_en="satisfaction surveys answered in the last year",
+        phrase_zh="近一年回复满意度调查的次数",
         theme="satisfaction",
     )

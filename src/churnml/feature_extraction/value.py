@@ -8,7 +8,7 @@ from ibis import _
 
 from churnml.feature_extraction.declare import Feature, Layout, Measure
 
-_SPANS = {90: ("three months", "三个月"), 180: ("six months", "六个月"), 365: ("a year", "一年")}
+_SPANS = {90: ("three months", "三个月"), 180: ("six months", "六个月"), 365: ("year", "一年")}
 
 
 def features(layout: Layout) -> Iterator[Feature]:
@@ -25,7 +25,7 @@ def features(layout: Layout) -> Iterator[Feature]:
             window=days,
             unit=layout.money,
             meaning=f"Billed in the {days} days before the date x value.margin_rate, less costs incurred in them.",
-            phrase_en=f"margin of {english}",
+            phrase_en=f"margin of the last {english}",
             phrase_zh=f"近{chinese}的毛利",
             theme="value",
         )
@@ -37,7 +37,7 @@ def features(layout: Layout) -> Iterator[Feature]:
         window=365,
         unit=layout.money,
         meaning="Sum of the costs incurred in the 365 days before the date.",
-        phrase_en="costs of a year",
+        phrase_en="costs of the last year",
         phrase_zh="近一年成本",
         theme="value",
     )

@@ -177,6 +177,7 @@ def _write_features(panel: Panel, models: Scorers, file: Path) -> None:
         "label": config.label.model_dump(mode="json"),
         "tiers": grading.tiers and grading.tiers.model_dump(mode="json"),
         "risk_bands": dict(grading.risk_bands),
+        "sensitive": list(grading.sensitive),
     }
     file.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
 

@@ -76,7 +76,8 @@ class OnlineScorer:
         self._predictor = RowPredictor(both)
         classifier = churn.bundle.models[CHURN_PROBABILITY]
         assert isinstance(classifier, ChurnClassifier)
-        self._explainer = Explainer(classifier, churn.bundle.facts["features"], self._times)
+        said = churn.bundle.facts["features"]
+        self._explainer = Explainer(classifier, said, self._times, kept["sensitive"])
         needed = {*self._engine.tables}
         if self._label.mode == "inactive":
             needed.add(self._label.activity)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,13 @@ import pandas as pd
 
 from churnml.columns import CHURN_PROBABILITY, CUSTOMER_ID
 from churnml.models.churn import ChurnClassifier
-from churnml.scoring.reasons import LEAST, MOST, ThemeEffects, sentence_of_change
+from churnml.scoring.reasons import LEAST as LEAST_OF_ONE
+from churnml.scoring.reasons import MOST, ThemeEffects, hidden_of, sentence_of_change
 from churnml.wording import Language
 
-_LANGUAGES: tuple[Language, ...] = ("en", "zh")
+_TEXTS: dict[str, Language] = {"text_en": "en", "text_zh": "zh"}
 _FEWEST = 20  # customers that a group must have
+LEAST = 0.01  # log-odds: the mean of many moves by less than one of them does
 
 
 def drivers(effects: ThemeEffects, scores: pd.DataFrame, groups: Mapping[str, pd.Series[Any]]) -> list[dict[str, Any]]:
@@ -34,8 +36,8 @@ def drivers(effects: ThemeEffects, scores: pd.DataFrame, groups: Mapping[str, pd
     list of dict
         For each group of 20 customers or more, that of all first (``by`` and ``group`` null): ``by``, ``group``,
         ``customers``, ``churn_probability`` (their mean) and ``themes``: ``code``, ``effect`` (what the theme adds on
-        average to their log-odds, less what it adds to those of all) and ``first`` (the share of them whose first
-        reason it is), the most frequent first reason at the top.
+        average to their log-odds, less what it adds to those of all; null for all) and ``first`` (the share of them
+        whose first reason it is), the most frequent first reason at the top.
     """
     first = pd.Series([reasons[0]["code"] if reasons else None for reasons in scores["reasons"]], dtype="object")
     average = effects.table.mean()
@@ -60,14 +62,19 @@ def _group(
     shares = first[inside].value_counts() / int(inside.sum())
     added = effects.table[inside].mean() - average
     themes = [
-        {"code": theme, "effect": float(added[theme]), "first": float(shares.get(theme, 0.0))} for theme in added.index
+        {
+            "code": theme,
+            "effect": None if by is None else float(added[theme]),
+            "first": float(shares.get(theme, 0.0)),
+        }
+        for theme in added.sort_values(ascending=False, kind="stable").index
     ]
     return {
         "by": by,
         "group": name,
         "customers": int(inside.sum()),
         CHURN_PROBABILITY: float(scores[CHURN_PROBABILITY].to_numpy()[inside].mean()),
-        "themes": sorted(themes, key=lambda theme: (-theme["first"], -theme["effect"])),
+        "themes": sorted(themes, key=lambda theme: -theme["first"]),
     }
 
 
@@ -76,6 +83,7 @@ def changed(
     before: pd.DataFrame,
     now: pd.DataFrame,
     said: Sequence[Mapping[str, Any]],
+    sensitive: Collection[str] = (),
 ) -> dict[str, Any]:
     """Tell what has changed for the customers of both dates, and why.
 
@@ -87,6 +95,8 @@ def changed(
         Panels of two dates, with ``customer_id``.
     said : sequence of mapping
         What is said of each feature (see `reasons.sayings`).
+    sensitive : collection of str
+        Attributes of customers that are not told.
 
     Returns
     -------
@@ -94,8 +104,8 @@ def changed(
         ``customers`` of both dates, ``joined`` and ``gone`` (of one alone), ``churn_probability_before`` and
         ``churn_probability`` (their means), and ``themes``, the largest change first: ``code``, ``effect`` (by how much
         more it adds to their log-odds now; all together they are the whole change before calibration), ``text_en`` and
-        ``text_zh`` (the feature of the theme that changed most, in the mean where customers are several), null where it
-        has no numbers.
+        ``text_zh`` (of the features of the theme that read otherwise than before, the one that moves it most; in the
+        mean where customers are several), all null where there is none.
     """
     kept = pd.Index(now[CUSTOMER_ID]).intersection(pd.Index(before[CUSTOMER_ID]))
     names = list(model.columns_.kinds)
@@ -104,14 +114,21 @@ def changed(
     moved = (later.added - earlier.added).mean()
     means = [model.predict_proba(frame)[:, 1].mean() if len(kept) else float("nan") for frame in frames]
     known = {str(saying["feature"]): saying for saying in said}
+    hidden = hidden_of(said, sensitive)
     themes: list[tuple[float, dict[str, Any]]] = []
     for theme, own in later.names.items():
         effect = float(moved[own].sum())
-        leading = max(own, key=lambda name: moved[name] * np.sign(effect))
-        then, today = (frame[leading] for frame in frames)
-        texts = {f"text_{lang}": sentence_of_change(known[leading], then, today, lang) for lang in _LANGUAGES}
-        if abs(effect) >= LEAST:
-            themes.append((effect, {"code": theme, "feature": leading, "effect": effect, **texts}))
+        if not abs(effect) >= (LEAST_OF_ONE if len(kept) == 1 else LEAST):
+            continue
+        towards = moved[[name for name in own if name not in hidden]] * np.sign(effect)
+        told: dict[str, Any] = {"feature": None, **dict.fromkeys(_TEXTS)}
+        for name in towards[towards > 0].sort_values(ascending=False, kind="stable").index:
+            then, today = (frame[name] for frame in frames)
+            texts = {text: sentence_of_change(known[name], then, today, lang) for text, lang in _TEXTS.items()}
+            if all(texts.values()):
+                told = {"feature": name, **texts}
+                break
+        themes.append((effect, {"code": theme, "effect": effect, **told}))
     return {
         "customers": len(kept),
         "joined": len(now) - len(kept),

@@ -81,7 +81,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Grading:
-    """What of a configuration grades customers.
+    """What of a configuration grades customers, and which of their attributes are never told.
 
     Attributes
     ----------
@@ -89,16 +89,19 @@ class Grading:
         The primary scheme; None where there is none, or no bills to grade by.
     risk_bands : mapping of float
         The probability from which on each holds.
+    sensitive : tuple of str
+        Columns of ``customers`` that are no reason.
     """
 
     tiers: TierScheme | None
     risk_bands: Mapping[str, float]
+    sensitive: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, config: Config) -> Self:
         """Take it from a configuration."""
         graded = config.tiers is not None and config.tables.bills is not None
-        return cls(config.tiers.first if config.tiers and graded else None, dict(config.risk_bands))
+        return cls(config.tiers.first if config.tiers and graded else None, dict(config.risk_bands), config.sensitive)
 
 
 def score_panel(
@@ -107,7 +110,6 @@ def score_panel(
     churn: Model,
     value: Model | None,
     *,
-    only: Sequence[str] | None = None,
     with_reasons: bool = True,
     progress: bool = False,
 ) -> pd.DataFrame:
@@ -121,8 +123,6 @@ def score_panel(
         For risk bands and grades.
     churn, value : Model
         What scores; no value model where there are no bills.
-    only : sequence of str, optional
-        Customers to return, each with the percentile among all; everyone by default.
     with_reasons : bool
         Whether to work out reasons; without them the lists are empty.
     progress : bool
@@ -131,7 +131,7 @@ def score_panel(
     Returns
     -------
     DataFrame
-        The columns of `SCHEMA`, one row for each of the panel's (or of ``only``), in its order.
+        The columns of `SCHEMA`, one row for each of the panel's, in its order.
 
     Raises
     ------
@@ -140,10 +140,7 @@ def score_panel(
     """
     scores = _predicted(panel, Grading.of(config), churn, value, workers=0)
     scores["churn_percentile"] = scores[CHURN_PROBABILITY].rank(pct=True, method="max") * 100
-    if only is not None:
-        wanted = scores[CUSTOMER_ID].isin(list(only)).to_numpy()
-        scores, panel = scores[wanted], panel[wanted]
-    found = _reasons(panel, churn.bundle, progress=progress) if with_reasons else [[]] * len(scores)
+    found = _reasons(panel, churn.bundle, config.sensitive, progress=progress) if with_reasons else [[]] * len(scores)
     scores["reasons"] = pd.Series(found, index=scores.index, dtype=object)
     return scores[list(SCHEMA.names)]
 
@@ -170,7 +167,7 @@ def score_rows(
         One row for each of the panel's, in its order.
     """
     scores = _predicted(panel, grading, churn, value, workers=workers)
-    found = _reasons(panel, churn.bundle, progress=False)
+    found = _reasons(panel, churn.bundle, grading.sensitive, progress=False)
     return scores.assign(reasons=pd.Series(found, index=scores.index, dtype=object))
 
 
@@ -216,12 +213,14 @@ def _bands(probability: pd.Series[Any], bands: Mapping[str, float]) -> pd.Series
     return band
 
 
-def _reasons(panel: pd.DataFrame, bundle: Bundle, *, progress: bool) -> list[list[dict[str, Any]]]:
+def _reasons(
+    panel: pd.DataFrame, bundle: Bundle, sensitive: Sequence[str], *, progress: bool
+) -> list[list[dict[str, Any]]]:
     model = bundle.models[CHURN_PROBABILITY]
     assert isinstance(model, ChurnClassifier)
     found: list[list[dict[str, Any]]] = []
     starts = range(0, len(panel), _CHUNK)
     for start in track(starts, "reasons", show=progress and len(starts) > 1):
         rows = panel.iloc[start : start + _CHUNK]
-        found += reasons(model, rows[bundle.columns], bundle.facts["features"])
+        found += reasons(model, rows[bundle.columns], bundle.facts["features"], sensitive)
     return found

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pandas as pd
+
 from churnml.columns import AS_OF, CHURN_PROBABILITY, CUSTOMER_ID, WEIGHT
 from churnml.config import Config
 from churnml.errors import ChurnmlError
@@ -149,9 +151,15 @@ def _facts(config: Config, data: TrainingData, now: dt.datetime, seed: int) -> d
         "label": label.model_dump(mode="json"),
         "value": config.value.model_dump(mode="json"),
         "has_value": data.value is not None,
-        "features": sayings(data.features, last),
+        "features": sayings(data.features, last, config.currency, _learned(data)),
         "dtypes": {feature.name: feature.dtype for feature in data.features},
     }
+
+
+def _learned(data: TrainingData) -> pd.DataFrame:
+    """Return who left, by the features, of every date that the model is fitted on."""
+    rows = data.churn_rows(data.churn.known)
+    return pd.concat([rows, data.read(rows)], axis=1)
 
 
 def _write(folder: Path, trained: Trained, training_id: str, tables: Mapping[str, Any] | None = None) -> None:
@@ -204,7 +212,7 @@ def _lineage(trained: Trained, tables: Mapping[str, Any]) -> dict[str, Any]:
 
 def _usual(saying: Mapping[str, Any], dtype: str) -> Any:
     """Return what stands in a row of nobody: the median of a number, else anything of the type."""
-    usual = saying["usual"]
+    usual = saying["middle"]
     if dtype == "int64":
         return round(usual or 0)
     return usual if dtype == "float64" else _ANYTHING[dtype]
