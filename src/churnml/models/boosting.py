@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from churnml.errors import ChurnmlError
-from churnml.models.folds import Folds, Later, Rows
+from churnml.models.folds import MANY_ROWS, Folds, Later, Rows
 from churnml.models.line import Line
 
 Array = npt.NDArray[np.float64]
@@ -105,7 +105,7 @@ CANDIDATES: dict[Effort, tuple[Candidate, ...]] = {
         *(Candidate(leaves, linear, "constructed") for leaves, linear in ((4, False), *_LARGER)),
     ),
 }
-_FEW_ROWS, _MANY_ROWS = 10_000, 50_000
+_FEW_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Ladder:
     @classmethod
     def of(cls, rows: int, effort: Effort = "best") -> Self:
         """Choose by the number of rows: of few the largest trees learn nothing more, of many everything takes long."""
-        quick = effort == "fast" or rows > _MANY_ROWS
+        quick = effort == "fast" or rows > MANY_ROWS
         tried = [one for one in CANDIDATES[effort] if rows > _FEW_ROWS or one.leaves < 31]
         return cls(tuple(tried), *((1, 0.1) if quick else (None, 0.05)))
 
@@ -291,9 +291,9 @@ def refitted(problem: Problem, climbed: Climbed, later: Later) -> Array:
 
 def _some(rows: Rows, seed: int) -> Rows:
     """Draw rows to compare candidates by; all where they are not too many."""
-    if len(rows) <= _MANY_ROWS:
+    if len(rows) <= MANY_ROWS:
         return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, _MANY_ROWS, replace=False))
+    return np.sort(np.random.default_rng(seed).choice(rows, MANY_ROWS, replace=False))
 
 
 def _line(problem: Problem, candidate: Candidate, rows: Rows) -> Line | None:

@@ -16,7 +16,8 @@ from churnml.errors import DataError
 
 Rows = npt.NDArray[np.intp]
 
-FOLDS = 3
+MANY_ROWS = 50_000
+_FOLDS, _FOLDS_OF_MANY = 3, 2
 
 
 @dataclass(frozen=True)
@@ -68,27 +69,28 @@ def inner_folds(
     Returns
     -------
     Folds
-        Three pairs.
+        Three pairs, or two of more than 50,000 rows.
 
     Raises
     ------
     DataError
         If there are fewer customers than folds.
     """
+    count = _FOLDS if len(outcome) <= MANY_ROWS else _FOLDS_OF_MANY
     customers = np.arange(len(outcome)) if groups is None else pd.factorize(np.asarray(groups))[0]
     if groups is None:
         least = min(np.count_nonzero(outcome > 0), np.count_nonzero(outcome <= 0))
-        stratified = StratifiedKFold if least >= FOLDS else KFold
-        splitter = stratified(FOLDS, shuffle=True, random_state=seed).split(customers, outcome > 0)
+        stratified = StratifiedKFold if least >= count else KFold
+        splitter = stratified(count, shuffle=True, random_state=seed).split(customers, outcome > 0)
     else:
         found = len(np.unique(customers))
-        if found < FOLDS:
+        if found < count:
             raise DataError(
-                f"groups hold {found} of the {FOLDS} customers that a model needs at least",
+                f"groups hold {found} of the {count} customers that a model needs at least",
                 "take more customers, or leave groups out where each row is a customer",
                 customers=found,
             )
-        splitter = GroupKFold(FOLDS, shuffle=True, random_state=seed).split(customers, groups=customers)
+        splitter = GroupKFold(count, shuffle=True, random_state=seed).split(customers, groups=customers)
     pairs = [(fit, judge) for fit, judge in splitter]
     if as_of is None:
         return Folds(pairs, [], [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -10,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from churnml.models.folds import MANY_ROWS
 
 Array = npt.NDArray[np.float64]
 
@@ -17,8 +21,11 @@ _STRENGTH = 0.3  # C of scikit-learn
 _TAIL = 0.001  # of a column at either end: beyond it the line goes on flat
 _MOST_COLUMNS = 500  # of the regression: its Newton steps cost their square
 _FEWEST_ROWS = 30  # of either outcome: of fewer it only learns them by heart
-_MOST_ROWS = 50_000  # of more, so many are drawn: they tell a few hundred slopes well enough
-_DIGITS = 6  # of slopes: their last bits depend on how many cores added them up
+_DIGITS = 6  # of slopes: their last bits depend on the processor
+
+# Threads of BLAS wait for each other by spinning, which costs ten times the fit where cores are busy; limits are of the
+# whole process, so that no two may be set and taken back at once.
+_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -85,13 +92,14 @@ class Line:
         if not np.ptp(target):  # a fold of few rows
             rate = (np.sum(target) + 0.5) / (len(target) + 1)
             return cls(float(logit(rate)), tuple(Term() for _ in matrix.T))
-        if len(matrix) > _MOST_ROWS:
-            drawn = np.sort(np.random.default_rng(seed).choice(len(matrix), _MOST_ROWS, replace=False))
+        if len(matrix) > MANY_ROWS:  # so many tell a few hundred slopes well enough
+            drawn = np.sort(np.random.default_rng(seed).choice(len(matrix), MANY_ROWS, replace=False))
             matrix, target, weight = matrix[drawn], target[drawn], weight[drawn]
         plans = [_Plan.of(column, weight, coded=place in categorical) for place, column in enumerate(matrix.T)]
         design = np.column_stack([made for plan, column in zip(plans, matrix.T, strict=True) for made in plan(column)])
         model = LogisticRegression(C=_STRENGTH, solver="newton-cholesky", tol=1e-8)
-        model.fit(design, target, sample_weight=weight)
+        with _one_at_a_time, threadpool_limits(1, user_api="blas"):
+            model.fit(design, target, sample_weight=weight)
         slopes = iter(np.round(model.coef_[0], _DIGITS).tolist())
         terms, middles = zip(*(plan.term(slopes) for plan in plans), strict=True)
         return cls(round(float(model.intercept_[0]), _DIGITS) + sum(middles), terms)
