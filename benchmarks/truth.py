@@ -112,7 +112,7 @@ def measured(folder: Path, customers: int, months: int, seed: int) -> dict[str, 
     with open_histories(config) as histories:
         data = gather(histories)
     before, started = time.process_time(), time.perf_counter()
-    trained = fit_churn(data, {}, seed=0)
+    trained = fit_churn(data, config, {}, seed=0)
     cpu, wall = time.process_time() - before, time.perf_counter() - started
     train, test = (data.churn_rows(dates) for dates in (data.churn.train, data.churn.test))
     truth = operator / "truth"
@@ -142,7 +142,7 @@ def measured(folder: Path, customers: int, months: int, seed: int) -> dict[str, 
         "told_level": figure(trained.evaluation, "level").value,
         "luck": float(observed.mean() / chance.mean()),
         "mean": float(chance.mean()),
-        "search": {name: search[name] for name in ("leaves", "rounds", "calibration")},
+        "search": {name: search[name] for name in ("capacity", "rounds", "calibration")},
         "cpu": cpu,
         "wall": wall,
     }
@@ -183,14 +183,14 @@ def report(runs: list[dict[str, Any]], customers: int, months: int) -> str:
         "The probabilities against the true chances at the test date. *ECE*: mean distance of ten bins of equal mass. *Level*: mean"
         " probability over mean true chance. *Luck*: customers who left over the sum of their chances.",
         "",
-        "| seed | mean true chance | ECE | level | level against the labels | luck | leaves, rounds, calibration | CPU s | wall s |",
+        "| seed | mean true chance | ECE | level | level against the labels | luck | capacity, rounds, calibration | CPU s | wall s |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for run in runs:
         search = run["search"]
         lines.append(
             f"| {run['seed']} | {run['mean']:.4f} | {run['ece']:.4f} | {run['level']:.3f} | {run['told_level']:.3f} |"
-            f" {run['luck']:.3f} | {search['leaves']}, {search['rounds']}, {search['calibration']} | {run['cpu']:.0f} |"
+            f" {run['luck']:.3f} | {search['capacity']}, {search['rounds']}, {search['calibration']} | {run['cpu']:.0f} |"
             f" {run['wall']:.0f} |"
         )
     means = {
