@@ -61,7 +61,7 @@ def serving(*script):
             asked.append((self.path, self.headers, self.rfile.read(length)))
             script[min(len(asked), len(script)) - 1](self)
 
-        do_GET = do_POST
+        do_GET = do_POST  # noqa: N815 - its base class calls it so
 
         def log_message(self, *_):
             pass
@@ -147,11 +147,9 @@ def test_an_answer_that_does_not_come_is_waited_for_no_longer_than_the_time_out(
 def test_a_service_that_is_not_there_is_told_by_its_address_and_never_by_the_customer(waits):
     with serving(answer()) as (url, _):
         pass
-    with Client(url, "secret-key", retries=2) as client:
-        with pytest.raises(
-            ChurnmlError, match=r"does not answer \(ConnectError\).*see whether the service runs"
-        ) as raised:
-            client.customer("C00000007")
+    told = r"does not answer \(ConnectError\).*see whether the service runs"
+    with Client(url, "secret-key", retries=2) as client, pytest.raises(ChurnmlError, match=told) as raised:
+        client.customer("C00000007")
     assert len(waits) == 2
     assert "C00000007" not in str(raised.value)
     assert "secret-key" not in str(raised.value)
@@ -176,9 +174,11 @@ def test_a_refusal_is_told_at_once_with_the_service_s_message(waits, status):
     [(200, b"<html>a proxy</html>"), (200, b"[]"), (502, b""), (404, b'"no"'), (302, b""), (503, b'{"error": 7}')],
 )
 def test_what_no_service_of_ours_answers_is_told(waits, status, content):
+    told = f"refuses with {status}: an answer that is none of the service"
     with serving(answer(status, content)) as (url, _), Client(url, "key", retries=0) as client:
-        with pytest.raises(ChurnmlError, match=f"refuses with {status}: an answer that is none of the service"):
-            client.model()
+        for ask in (client.model, client.campaigns):
+            with pytest.raises(ChurnmlError, match=told):
+                ask()
 
 
 @pytest.mark.parametrize(
