@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 
 import churnml
 from churnml.cli import churnml as command
+from churnml.cli import main
 from churnml.config import load_config
 from churnml.errors import ChurnmlError
 from churnml.state import database
@@ -156,4 +157,75 @@ def test_commands_print_the_key_alone_and_what_there_is(tmp_path):
     assert "王" in shown
     assert key.strip() not in shown + json.dumps(listed)
     assert run("audit", "--out", str(tmp_path / "audit.csv"), "--since", "2024-01-01")[0].startswith("0 rows")
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["create", "--name", "crm"], "Missing option '--role'"),
+        (["create", "--role", "crm"], "Missing option '--name'"),
+        (
+            ["create", "--name", "crm", "--role", "root"],
+            "'root' is not one of 'crm', 'retention', 'account_manager', 'admin'",
+        ),
+        (["create", "--name", "=cmd", "--role", "crm"], "'=cmd' cannot be the name of a key"),
+        (["create", "--name", "taken", "--role", "crm"], "there is or was a key taken already: choose another name"),
+        (["create", "--name", "w", "--role", "account_manager"], "say whose with --manager ID"),
+        (["create", "--name", "w", "--role", "crm", "--manager", "王"], "the role crm has no manager"),
+        (["create", "--name", "w", "--role", "crm", "--expires", "2020-01-01"], "opens nothing: give a later date"),
+        (["create", "--name", "w", "--role", "crm", "--expires", "soon"], "'soon' is no date or time"),
+        (["revoke", "--name", "nobody's"], "there is no key nobody's: churnml keys list shows them"),
+        (["revoke"], "Missing option '--name'"),
+        (["audit"], "Missing option '--out'"),
+        (["audit", "--out", "audit.xlsx"], "audit.xlsx has no ending of an audit"),
+        (["audit", "--out", "nowhere/audit.csv"], "does not exist: make it first"),
+        (["audit", "--out", "audit.csv", "--since", "soon"], "'soon' is no date or time"),
+        (["lend"], "No such command 'lend'"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line_and_status_2(tmp_path, monkeypatch, capsys, words, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "churnml.yaml").write_text("tables: {customers: {path: none.csv}}\nlabel: {}\n")
+    churnml.keys_create(tmp_path / "churnml.yaml", "taken", "crm")
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["keys", words[0], "churnml.yaml", *words[1:]])
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("error: ")
+    assert told in err
+    assert [row["name"] for row in churnml.keys_list(tmp_path / "churnml.yaml")] == ["taken"]
+    assert not list(tmp_path.glob("audit*"))
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "words", [["list", "nowhere.yaml"], ["create", "nowhere.yaml", "--name", "a", "--role", "crm"]]
+)
+def test_a_configuration_that_is_not_there_is_told(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["keys", *words])
+    assert capsys.readouterr().err.startswith("error: the configuration nowhere.yaml does not exist")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_that_expired_is_listed_as_such_by_the_command(tmp_path, capsys):
+    config = tmp_path / "churnml.yaml"
+    config.write_text("tables: {customers: {path: none.csv}}\nlabel: {}\ntimezone: Asia/Shanghai\n")
+    for words in (["create", "--expires", "2099-07-01", "--json"], ["create", "--json"]):
+        name = f"key{len(words)}"
+        with pytest.raises(SystemExit, match=r"^0$"):
+            main(["keys", words[0], str(config), "--name", name, "--role", "retention", *words[1:]])
+        made = json.loads(capsys.readouterr().out)
+        assert made["expires_at"] == ("2099-06-30T16:00:00+00:00" if "--expires" in words else None)
+    with writing(load_config(config)) as connection:
+        past = {"expires_at": dt.datetime(2020, 1, 1, tzinfo=dt.UTC)}
+        connection.execute(update(KEYS).where(KEYS.c.name == "key4").values(past))
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["keys", "list", str(config), "--json"])
+    listed = json.loads(capsys.readouterr().out)["keys"]
+    assert [(row["name"], row["status"]) for row in listed] == [("key4", "expired"), ("key2", "valid")]
+    assert all("key" not in row and "hash" not in row for row in listed)
     database.close()

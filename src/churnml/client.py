@@ -195,7 +195,7 @@ class Client:
         ChurnmlError
             If there is none of that id, or none for this key.
         """
-        return cast(Customer, self._asked(f"/v1/customers/{quote(customer_id, safe='')}"))
+        return cast(Customer, self._asked(f"/v1/customers/{_part(customer_id)}"))
 
     def campaigns(self) -> list[dict[str, Any]]:
         """Return how each campaign was opened."""
@@ -203,16 +203,14 @@ class Client:
 
     def campaign(self, campaign_id: str) -> dict[str, Any]:
         """Return how a campaign was opened."""
-        return self._asked(f"/v1/campaigns/{quote(campaign_id, safe='')}")
+        return self._asked(f"/v1/campaigns/{_part(campaign_id)}")
 
     def targets(self, campaign_id: str) -> Iterator[Target]:
         """Iterate over whom to contact, in that order; pages are fetched as they are needed."""
         cursor: str | None = None
         while True:
             place = {} if cursor is None else {"cursor": cursor}
-            page = self._asked(
-                f"/v1/campaigns/{quote(campaign_id, safe='')}/targets", {"limit": str(_PER_REQUEST), **place}
-            )
+            page = self._asked(f"/v1/campaigns/{_part(campaign_id)}/targets", {"limit": str(_PER_REQUEST), **place})
             yield from cast(list[Target], page["targets"])
             cursor = page["next_cursor"]
             if cursor is None:
@@ -226,7 +224,14 @@ class Client:
         return self._answer(self._http.build_request("GET", path, params=query))
 
     def _sent(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return self._answer(self._http.build_request("POST", path, json=body))
+        try:
+            request = self._http.build_request("POST", path, json=body)
+        except (TypeError, ValueError) as error:
+            told = f"what is asked cannot be sent as JSON ({type(error).__name__})"
+            raise ChurnmlError(
+                told, "send texts, finite numbers, booleans, lists and mappings; null for NaN"
+            ) from error
+        return self._answer(request)
 
     def _answer(self, request: httpx.Request) -> dict[str, Any]:
         """Ask until there is an answer: nothing that is asked here changes anything, so that asking twice is safe."""
@@ -247,6 +252,12 @@ class Client:
                 wait = _told(response.headers.get("Retry-After"), attempt)
             time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
+
+
+def _part(text: str) -> str:
+    """Return a text as one part of an address; dots alone would lead elsewhere."""
+    encoded = quote(text, safe="", errors="replace")
+    return encoded if encoded.strip(".") else encoded.replace(".", "%2E")
 
 
 def _pause(attempt: int) -> float:

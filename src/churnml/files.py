@@ -97,6 +97,22 @@ def scratch_folder() -> Iterator[Path]:
             _IN_WORK.discard(scratch)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed runs have left half-written in a folder, and in those that lie in it.
+
+    Raises
+    ------
+    ChurnmlError
+        If it cannot be removed.
+    """
+    for path in sorted(folder.rglob(".*.part")):
+        try:
+            if path.exists() and _is_left(path, ".+"):
+                _remove(path)
+        except OSError as error:
+            raise ChurnmlError(f"{path} cannot be removed ({error.strerror})", "remove it", file=str(path)) from error
+
+
 def require_folder(target: Path) -> None:
     """Raise if the folder that a file or folder is to lie in does not exist."""
     parent = target.absolute().parent
@@ -121,10 +137,9 @@ def require_writable(target: Path) -> None:
 def _part_beside(target: Path) -> Iterator[Path]:
     target = target.absolute()
     try:
-        for stale in target.parent.iterdir():
-            found = re.fullmatch(rf"\.{re.escape(target.name)}\.(\d+)\.[0-9a-f]{{8}}\.part", stale.name)
-            if found and stale not in _IN_WORK and not _in_work_elsewhere(int(found[1])):
-                _remove(stale)
+        for path in target.parent.iterdir():
+            if _is_left(path, re.escape(target.name)):
+                _remove(path)
         part = target.parent / f".{target.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.part"
         _IN_WORK.add(part)
         try:
@@ -138,6 +153,12 @@ def _part_beside(target: Path) -> Iterator[Path]:
             "free space" if error.errno in _NO_SPACE else "name a place that can be written",
             file=str(target),
         ) from error
+
+
+def _is_left(path: Path, name: str) -> bool:
+    """Tell whether a path is a part of what matches a name, and nobody works on it."""
+    found = re.fullmatch(rf"\.{name}\.(\d+)\.[0-9a-f]{{8}}\.part", path.name)
+    return found is not None and path not in _IN_WORK and not _in_work_elsewhere(int(found[1]))
 
 
 def _remove(path: Path) -> None:

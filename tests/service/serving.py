@@ -126,11 +126,13 @@ class Served:
 
 
 @contextmanager
-def served(bento, config, *, ready=True, **options):
+def served(bento, config, *, ready=True, environment=None, **options):
     """Run the bento for a configuration, in an empty folder."""
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_port()
-        environment = clean_environment() | {"CHURNML_CONFIG": str(config), "BENTOML_HOME": str(made(folder / "home"))}
+        home = made(folder / "home")
+        environment = clean_environment() | (environment or {})
+        environment |= {"CHURNML_CONFIG": str(config), "BENTOML_HOME": str(home)}
         where = ["--host", "127.0.0.1", "--port", str(port), "--timeout-graceful-shutdown", "13"]
         where += ["--timeout-keep-alive", "65"]
         command = [sys.executable, "-m", "bentoml", "serve", str(bento), *where]

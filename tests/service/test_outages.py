@@ -10,13 +10,14 @@ import threading
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import postgres_server
 import psycopg
 import pytest
 import yaml
-from serving import AS_OF, clean_environment, free_port, served
+from serving import AS_OF, CAMPAIGN, clean_environment, free_port, served
 
 from churnml.api.release import publish
 from churnml.client import Client
@@ -135,7 +136,7 @@ def test_a_damaged_release_is_refused_and_the_old_one_stays(bento, here):
     with served(bento, here.config) as service:
         new = folder / publish(here.config, AS_OF).release
         wait_for(lambda: service.score(here.keys["crm"], [KNOWN]).json()["release"] == new.name)
-        broken = folder / "20990101T000000Z-broken"
+        broken = folder / "20990101T000000Z-00000bad"
         shutil.copytree(new, broken)
         store = next(broken.glob("customers.sqlite"))
         store.write_bytes(store.read_bytes()[:-4096] + b"x" * 4096)
@@ -144,6 +145,8 @@ def test_a_damaged_release_is_refused_and_the_old_one_stays(bento, here):
         assert service.score(here.keys["crm"], [KNOWN]).json()["release"] == new.name
         assert service.ask("GET", "/readyz").status_code == 200
         assert "churnml_release_refused 1.0" in service.metrics()
+        [refused] = [line for line in service.log().splitlines() if '"release_refused"' in line]
+        assert store.name in refused
         (folder / "CURRENT").write_text(old, encoding="utf-8")
         wait_for(lambda: service.score(here.keys["crm"], [KNOWN]).json()["release"] == old)
 
@@ -185,7 +188,7 @@ def test_on_a_full_disk_nothing_is_told(bento, here):
     most = 3 * 1024 * 1024  # of a file; the log of the database is the first to reach it
 
     def on_a_small_disk():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
 
     with served(bento, here.config, preexec_fn=on_a_small_disk) as service:
         ids = [f"C{number:08}" for number in range(1_000)]
@@ -198,16 +201,74 @@ def test_on_a_full_disk_nothing_is_told(bento, here):
                 if answers[-1].status_code != 200:
                     break
         is_busy(answers[-1])
+        assert KNOWN not in answers[-1].text
+        for path in (f"/v1/customers/{KNOWN}", f"/v1/campaigns/{CAMPAIGN}/targets?limit=1000"):
+            wait_for(lambda path=path: service.ask("GET", path, here.keys["admin"]).status_code == 503)
         answered = {answer.headers["x-request-id"] for answer in answers[:-1]}
         assert answered <= audited(here)
         assert answers[-1].headers["x-request-id"] not in audited(here)
+        assert service.ask("GET", "/livez").status_code == 200
+        for worker in service.workers():  # there is room again
+            resource.prlimit(worker, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        wait_for(lambda: service.score(here.keys["crm"], ids).status_code == 200)
+        answer = service.score(here.keys["crm"], [KNOWN])
+        assert answer.json()["scores"][0]["status"] == "scored"
+        assert answer.headers["x-request-id"] in audited(here)
 
 
-def test_without_mlflow_tables_and_training_it_serves(bento, here):
-    for path in [*here.folder.glob("mlflow*"), here.folder / "tables", here.folder / "state" / "trained"]:
+# In front of everything that the service imports: MLflow cannot be, and nobody but this machine is reached.
+CUT_OFF = """
+import ipaddress, os, socket, sys
+
+class Refused:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"mlflow", "duckdb", "ibis", "sqlglot", "matplotlib", "pyspark"}:
+            note(f"import {name}")
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+def note(text):
+    with open(os.environ["NOTES"], "a") as notes:
+        notes.write(text + "\\n")
+
+def refuse_others(event, arguments):
+    if event == "socket.getaddrinfo" and arguments[0] not in (None, "localhost", b"localhost"):
+        host = arguments[0]
+    elif event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    else:
+        return
+    try:
+        near = ipaddress.ip_address(host if isinstance(host, str) else host.decode())
+    except ValueError:
+        near = None
+    if near is None or not (near.is_loopback or near.is_unspecified):
+        note(f"{event} {host}")
+        raise OSError("the network is down")
+
+sys.meta_path.insert(0, Refused())
+sys.addaudithook(refuse_others)
+note("cut off")
+"""
+
+
+def test_with_no_mlflow_no_tables_and_no_network_it_serves(bento, here, tmp_path):
+    for path in [*here.folder.glob("ml*"), *(here.folder / name for name in ("tables", "truth", "state/trained"))]:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    with served(bento, here.config) as service:
-        assert service.score(here.keys["crm"], [KNOWN], reasons=True).json()["scores"][0]["status"] == "scored"
+    left = {path.relative_to(here.folder).parts[0] for path in here.folder.rglob("*") if path.is_file()}
+    assert left <= {"churnml.yaml", "simulation.json", "state"}
+    (tmp_path / "sitecustomize.py").write_text(CUT_OFF, encoding="utf-8")
+    notes = tmp_path / "notes"
+    environment = {"PYTHONPATH": str(tmp_path), "NOTES": str(notes)}
+    customer = {"customer_id": "new", "signed_up_at": "2023-01-01"}
+    with served(bento, here.config, environment=environment) as service:
+        key = here.keys["admin"]
+        assert service.score(key, [KNOWN], reasons=True).json()["scores"][0]["status"] == "scored"
+        sent = {"as_of": str(AS_OF), "customers": [{"customer": customer}], "reasons": True}
+        answer = service.ask("POST", "/v1/score_histories", key, json=sent)
+        assert answer.json()["scores"][0]["status"] == "scored"
+        for path in (f"/v1/customers/{KNOWN}", f"/v1/campaigns/{CAMPAIGN}/targets", "/v1/campaigns", "/v1/model"):
+            assert service.ask("GET", path, key).status_code == 200
+    assert set(notes.read_text().splitlines()) == {"cut off"}
 
 
 def test_a_store_that_is_gone_while_it_is_served_is_told_or_still_read(bento, here):
@@ -217,6 +278,63 @@ def test_a_store_that_is_gone_while_it_is_served_is_told_or_still_read(bento, he
         answer = service.score(here.keys["crm"], [KNOWN])
         assert answer.status_code == 200  # the file is open
         assert answer.json()["scores"][0]["status"] == "scored"
+
+
+@pytest.mark.parametrize("shorter", [False, True])
+def test_a_store_that_breaks_while_it_is_open_is_answered_from_or_told(bento, here, shorter):
+    folder = releases_folder(here.settings())
+    store = folder / current_name(folder) / "customers.sqlite"
+    with served(bento, here.config) as service:
+        assert service.score(here.keys["crm"], [KNOWN]).status_code == 200
+        with closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True)) as opened:
+            known = [row[0] for row in opened.execute("SELECT customer_id FROM customers ORDER BY customer_id")]
+        content = store.read_bytes()
+        with store.open("r+b") as opened:  # in place: the service has it open
+            if shorter:
+                opened.truncate(len(content) // 2)
+            else:
+                opened.seek(8192)
+                opened.write(bytes(255 - byte for byte in content[8192:]))
+        statuses = set()
+        for customer in known[:: len(known) // 60]:
+            for answer in (
+                service.score(here.keys["crm"], [customer], reasons=True),
+                service.ask("GET", f"/v1/customers/{quote(customer, safe='')}", here.keys["admin"]),
+            ):
+                statuses.add(answer.status_code)
+                if answer.status_code == 200:
+                    assert customer in answer.json().get("scores", [answer.json().get("score")])[0].values()
+                else:
+                    is_busy(answer)
+        assert 503 in statuses
+        assert service.ask("GET", "/livez").status_code == 200
+        assert '"fault"' not in service.log()
+        new = publish(here.config, AS_OF).release
+        wait_for(lambda: service.score(here.keys["crm"], [KNOWN]).json().get("release") == new)
+
+
+def test_rows_of_a_store_that_are_spoilt_where_nobody_looks_are_not_answered(bento, here):
+    """The file is a database still: what is stored in some rows is not what was."""
+    folder = releases_folder(here.settings())
+    store = folder / current_name(folder) / "customers.sqlite"
+    spoilt = {}
+    with served(bento, here.config) as service:
+        content = bytearray(store.read_bytes())
+        with closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True)) as opened:
+            for number, column in enumerate(("score", "reasons", "profile", "history"), 100):
+                sql = f"SELECT customer_id, score, {column} FROM customers ORDER BY customer_id LIMIT 1 OFFSET {number}"
+                [(spoilt[column], score, value)] = opened.execute(sql).fetchall()
+                place = content.find(value[:60], content.find(score[:60]))
+                assert place > 0
+                content[place : place + 40] = b"\0" * 40
+        with store.open("r+b") as opened:
+            opened.write(content)
+        for customer in spoilt.values():
+            is_busy(service.ask("GET", f"/v1/customers/{customer}", here.keys["admin"]))
+        for column in ("score", "reasons"):
+            is_busy(service.score(here.keys["crm"], [spoilt[column]], reasons=True))
+        assert service.score(here.keys["crm"], [spoilt["history"]]).status_code == 200
+        assert '"fault"' not in service.log()
 
 
 def test_overload_is_refused_and_over_at_once(bento, operator, tmp_path):
@@ -249,48 +367,86 @@ def test_old_scores_come_with_a_warning_and_older_ones_not_at_all(bento, operato
         assert told["score"]["status"] == "not_scored"
 
 
-def test_postgresql_may_be_restarted(bento, operator, tmp_path):
+@pytest.fixture
+def on_postgres(here, monkeypatch):
+    """The operator with its state in a PostgreSQL that can be stopped; with the server and a key."""
     if postgres_server.programs() is None:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
-    here = operator.copy(tmp_path / "operator")
     with postgres_server.running() as server:
         server.run("CREATE DATABASE state OWNER churnml")
         content = yaml.safe_load(here.config.read_text(encoding="utf-8"))
         content["state"] = {"folder": "state", "url": server.url(password="${PASSWORD}", database="state")}
         here.config.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setenv("PASSWORD", server.url().split(":", 2)[2].split("@/")[0])
-            key, _ = create_key(here.settings(), "pg", "crm")
-            with served(bento, here.config) as service:
-                _through_a_restart(service, server, key)
+        monkeypatch.setenv("PASSWORD", server.url().split(":", 2)[2].split("@/")[0])
+        key, _ = create_key(here.settings(), "pg", "crm")
+        with stoppable(server) as control:
+            yield here, server, control, key
 
 
-def _through_a_restart(service, server, key):
+@contextmanager
+def stoppable(server):
+    """Yield what stops and starts a server; leave it stopped where it was started again."""
     data = server.socket / "data"
     options = (data / "postmaster.opts").read_text().split(" ", 1)[1].replace('"', "'").strip()
     who = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-    control = [str(postgres_server.programs() / "pg_ctl"), "-D", str(data), "-w"]
+    command = [str(postgres_server.programs() / "pg_ctl"), "-D", str(data), "-w"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/", "check": True, **who}
-    started = False
+    stop = [*command, "stop", "-m", "fast"]
+    actions = {"stop": stop, "start": [*command, "start", "-o", options.split(" ", 2)[2]]}
+    done = []
+
+    def control(action):
+        subprocess.run(actions[action], **quiet)
+        done.append(action)
+
     try:
+        yield control
+    finally:
+        if done and done[-1] == "start":
+            control("stop")
+
+
+def test_postgresql_may_be_restarted(bento, on_postgres):
+    here, server, control, key = on_postgres
+    with served(bento, here.config) as service:
         with asking(service, key) as (answers, broken):
             wait_for(lambda: len(answers) > 20)
-            subprocess.run([*control, "stop", "-m", "fast"], **quiet)
+            control("stop")
             wait_for(lambda: answers[-1].status_code == 503)
-            subprocess.run([*control, "start", "-o", options.split(" ", 2)[2]], **quiet)
-            started = True
+            control("start")
             wait_for(lambda: answers[-1].status_code == 200)
         assert not broken
         assert {answer.status_code for answer in answers} == {200, 503}
+        for answer in answers:
+            if answer.status_code == 503:
+                is_busy(answer)
         answered = {answer.headers["x-request-id"] for answer in answers if answer.status_code == 200}
-        with psycopg.connect(
-            host=str(server.socket), user="owner", password=postgres_server.PASSWORD, dbname="state"
-        ) as state:
-            kept = {row[0] for row in state.execute("SELECT request_id FROM audit").fetchall()}
-        assert answered <= kept
-    finally:
-        if started:
-            subprocess.run([*control, "stop", "-m", "fast"], **quiet)
+        assert answered <= audited_on(server)
+
+
+def test_postgresql_may_be_gone_when_the_service_starts(bento, on_postgres):
+    here, server, control, key = on_postgres
+    control("stop")
+    with served(bento, here.config, ready=False) as service:
+        wait_for(lambda: answers_at_all(service), 60)
+        is_busy(service.ask("GET", "/readyz"))
+        is_busy(service.score(key, [KNOWN]))
+        assert "database" in service.ask("GET", "/readyz").json()["error"]["message"]
+        control("start")
+        wait_for(lambda: service.ask("GET", "/readyz").status_code == 200)
+        answer = service.score(key, [KNOWN])
+        assert answer.json()["scores"][0]["status"] == "scored"
+        assert answer.headers["x-request-id"] in audited_on(server)
+        os.kill(service.workers()[0], signal.SIGKILL)
+        assert answer.headers["x-request-id"] in audited_on(server)
+        assert postgres_server.PASSWORD not in service.log()
+
+
+def audited_on(server):
+    with psycopg.connect(
+        host=str(server.socket), user="owner", password=postgres_server.PASSWORD, dbname="state"
+    ) as state:
+        return {row[0] for row in state.execute("SELECT request_id FROM audit").fetchall()}
 
 
 def test_churnml_serve_becomes_the_service(here, tmp_path):

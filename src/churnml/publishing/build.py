@@ -24,7 +24,7 @@ from churnml.errors import ChurnmlError
 from churnml.feature_extraction.catalogue import ROW_CONTEXT, columns_of
 from churnml.feature_extraction.declaration import Feature
 from churnml.feature_extraction.recorded import recorded
-from churnml.files import atomic_folder, scratch_folder
+from churnml.files import atomic_folder, remove_leftovers, scratch_folder
 from churnml.population import at_risk, newest_spells
 from churnml.progress import track
 from churnml.publishing import files
@@ -93,6 +93,7 @@ def publish(config: Config, as_of: dt.date, *, progress: bool = False) -> Publis
     """
     models = scorers(config)
     folder = _made(files.releases_folder(config))
+    remove_leftovers(folder)
     now = dt.datetime.now(dt.UTC)
     name = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     with open_histories(config, progress=progress) as histories, scratch_folder() as scratch:

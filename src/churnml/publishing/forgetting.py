@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from churnml.columns import CUSTOMER_ID
 from churnml.config import Config
 from churnml.errors import ChurnmlError
-from churnml.files import atomic_file, atomic_folder
+from churnml.files import atomic_file, atomic_folder, remove_leftovers
 from churnml.publishing import files
 from churnml.publishing.store import Store, write_store_without
 
@@ -69,6 +69,7 @@ def forget_in_files(config: Config, customer: str) -> Removed:
     ChurnmlError
         If a file can neither be read nor be written, or the current release is damaged.
     """
+    remove_leftovers(config.state_folder)
     folder = files.releases_folder(config)
     holding = [release for release in files.releases_in(folder) if _holds(release, customer)]
     current = files.current_name(folder)

@@ -8,11 +8,13 @@ import sqlite3
 import threading
 import weakref
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import from_json
 
 from churnml.errors import ChurnmlError
 
@@ -121,7 +123,7 @@ class Store:
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
         self._close = weakref.finalize(self, self._connection.close)
-        self._ask(f"PRAGMA mmap_size = {1 << 40}")  # pages are shared by all processes that read the file
+        self._ask("PRAGMA mmap_size = 0")  # who reads a mapped file that was cut off meanwhile is killed
 
     def scores(self, ids: Sequence[str], *, reasons: bool) -> list[bytes | None]:
         """Return a JSON object for each id, None where it is unknown."""
@@ -130,11 +132,13 @@ class Store:
             found = {row[0]: b'%b,"reasons":%b}' % (row[1][:-1], row[2]) for row in rows}
         else:
             found = {row[0]: b'%b,"reasons":[]}' % row[1][:-1] for row in self._rows("score", ids)}
+        for row in found.values():
+            self._read(from_json, row)
         return [found.get(one) for one in ids]
 
     def profiles(self, ids: Sequence[str]) -> list[dict[str, Any] | None]:
         """Return the profile of each id, None where it is unknown."""
-        found = {row[0]: json.loads(row[1]) for row in self._rows("profile", ids)}
+        found = {row[0]: self._read(json.loads, row[1]) for row in self._rows("profile", ids)}
         return [found.get(one) for one in ids]
 
     def managers(self, ids: Sequence[str]) -> list[str | None]:
@@ -162,7 +166,14 @@ class Store:
 
     def _unpacked(self, column: str, one: str) -> Any:
         found = self._rows(column, [one])
-        return json.loads(zlib.decompress(found[0][1])) if found else None
+        return self._read(_unpacked, found[0][1]) if found else None
+
+    def _read(self, read: Callable[[bytes], Any], content: bytes) -> Any:
+        """Read what is stored; what cannot be is damage that SQLite does not see."""
+        try:
+            return read(content)
+        except (ValueError, zlib.error) as error:
+            raise self._unreadable(error) from error
 
     def _rows(self, columns: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
         found: list[tuple[Any, ...]] = []
@@ -180,8 +191,12 @@ class Store:
         except sqlite3.Error as error:
             raise self._unreadable(error) from error
 
-    def _unreadable(self, error: sqlite3.Error) -> ChurnmlError:
+    def _unreadable(self, error: Exception) -> ChurnmlError:
         return ChurnmlError(f"the store {self._file} cannot be read ({error})", "publish again", file=str(self._file))
+
+
+def _unpacked(content: bytes) -> Any:
+    return json.loads(zlib.decompress(content))
 
 
 def _is_text(one: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
@@ -17,6 +18,21 @@ from churnml.service.openapi import document, text_of
 from churnml.service.operations import Call, Operation
 from churnml.service.problems import Refused
 from churnml.service.running import Running
+
+
+class _Text(Convertor[str]):
+    """Whatever stands in an address, slashes and line ends too: ids hold anything."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("text", _Text())
 
 
 async def openapi(call: Call) -> Response:
@@ -38,7 +54,7 @@ OPERATIONS = (
 def application(running: Running) -> Front:
     """Return the application of a worker."""
     routes = [
-        Route(one.path, _endpoint(one, running), methods=[one.method], name=one.path.replace(":path", ""))
+        Route(one.path, _endpoint(one, running), methods=[one.method], name=one.path.replace(":text", ""))
         for one in OPERATIONS
     ]
     for route in routes:

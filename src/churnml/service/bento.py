@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import bentoml
+from bentoml._internal.utils.analytics.usage_stats import do_not_track
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from churnml.config import Config, Service, load_config
@@ -17,6 +18,7 @@ NAME = "churnml"
 _LATER_THAN_OURS = 5.0  # seconds
 
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")  # nothing is told to anybody outside
+do_not_track.cache_clear()  # the command that imports this has looked already
 
 
 def _config() -> Config:

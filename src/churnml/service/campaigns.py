@@ -26,7 +26,7 @@ from churnml.service.scores import audit, stored
 _ID = "campaign_id"
 _MOST, _USUAL = 1_000, 100
 _PAGE = ("limit", "cursor", "format")
-_SENTENCES = (("text_en", "; "), ("text_zh", "；"))
+_OF_EVERYBODY = ("segment", "account_manager")
 
 Found = TypeVar("Found")
 
@@ -72,13 +72,13 @@ async def targets(call: Call) -> Response:
     whose = json.dumps([name, manager])
     after = rank_of(whose, call.query.get("cursor"))
     rows, more = await call.running.threaded(_page, call, name, manager, after, limit)
-    columns = (*rows[0], *rows[0]["personal"]) if rows else ()
-    await audit(call, [row[CUSTOMER_ID] for row in rows], columns, TARGETS.path)
+    columns = dict.fromkeys(name for row in rows for name in (*row, *row["personal"]))
+    await audit(call, [row[CUSTOMER_ID] for row in rows], tuple(columns), TARGETS.path)
     cursor = cursor_of(whose, rows[-1]["rank"]) if more else None
     if form == "json":
         return _json({"targets": rows, "next_cursor": cursor})
     headers = {"X-Next-Cursor": cursor} if cursor else {}
-    return Response(_csv(rows), 200, headers, "text/csv; charset=utf-8")
+    return Response(_csv(rows, call.running.release.personal), 200, headers, "text/csv; charset=utf-8")
 
 
 def _page(call: Call, name: str, manager: str | None, after: int, limit: int) -> tuple[list[dict[str, Any]], bool]:
@@ -95,7 +95,7 @@ def _page(call: Call, name: str, manager: str | None, after: int, limit: int) ->
 
 
 def _row(call: Call, row: dict[str, Any], profile: dict[str, Any] | None) -> dict[str, Any]:
-    gone: dict[str, Any] = {"segment": None, "account_manager": None, "personal": {}}
+    gone: dict[str, Any] = {**dict.fromkeys(_OF_EVERYBODY), "personal": {}}
     seen = gone if profile is None else shown(profile, call.caller, call.running.config.personal)
     return {**row, **{name: seen[name] for name in gone}}
 
@@ -119,10 +119,14 @@ def _json(content: dict[str, Any]) -> Response:
     return Response(json.dumps(content, ensure_ascii=False).encode(), 200, None, "application/json")
 
 
-def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
-    """Return rows as Excel reads them: UTF-8 with a byte-order mark, nothing that it would take for a formula."""
+def _csv(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> bytes:
+    """Return rows as Excel reads them: UTF-8 with a byte-order mark, nothing that it would take for a formula.
+
+    Personal columns are there whoever is on the page, so that all pages have the same.
+    """
     names = [name for name in Target.model_fields if name not in ("reasons", "personal")]
-    personal = sorted({name for row in rows for name in row["personal"]})
+    listed = {name for name in columns if name not in (CUSTOMER_ID, *_OF_EVERYBODY)}
+    personal = sorted(listed.union(*(row["personal"] for row in rows)))
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\r\n")
     own = [f"personal_{name}" if name in names else name for name in personal]

@@ -62,7 +62,7 @@ async def customer(call: Call) -> Response:
 
 CUSTOMER = Operation(
     "GET",
-    "/v1/customers/{customer_id:path}",
+    "/v1/customers/{customer_id:text}",
     "retention",
     customer,
     "customer",

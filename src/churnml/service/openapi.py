@@ -56,7 +56,7 @@ def document(operations: Sequence[Operation], settings: Service) -> dict[str, An
         found[model.__name__]["properties"][member]["maxItems"] = settings.max_customers
     paths: dict[str, Any] = {}
     for one in operations:
-        paths.setdefault(one.path.replace(":path", ""), {})[one.method.lower()] = _operation(one, settings)
+        paths.setdefault(one.path.replace(":text", ""), {})[one.method.lower()] = _operation(one, settings)
     return {
         "openapi": "3.1.0",
         "info": {
