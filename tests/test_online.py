@@ -187,6 +187,25 @@ def test_rows_that_cannot_be_used_are_told(table, rows, message):
         sent.read_rows(table, rows, KINDS[table], T, "UTC", "me")
 
 
+def test_rows_that_were_not_known_may_hold_anything():
+    rows = [
+        {"used_at": "2025-01-01", "voice_minutes": "x"},
+        {"used_at": "2024-01-01", "voice_minutes": 3},
+        {"used_at": "2024-01-02", "voice_minutes": [1], "known_at": "2025-01-01"},
+    ]
+    assert sent.read_rows("usage", rows, KINDS["usage"], T, "UTC")["voice_minutes"].tolist() == [3]
+    with pytest.raises(ChurnmlError, match="voice_minutes holds something") as told:
+        sent.read_rows("usage", [*rows, {"used_at": "2024-01-03", "voice_minutes": "y"}], KINDS["usage"], T, "UTC")
+    assert told.value.details["row"] == 3
+
+
+@pytest.mark.parametrize("text", [["a"], {"a": 1}])
+def test_a_list_is_no_text(text):
+    rows = [{"complaint_id": 1, "opened_at": "2024-01-02", "category": text}]
+    with pytest.raises(ChurnmlError, match="category holds something that is no text"):
+        sent.read_rows("complaints", rows, KINDS["complaints"], T, "UTC")
+
+
 def test_what_is_sent_is_cut_to_what_was_known():
     bill = {"bill_id": "b", "billed_at": "2024-01-02", "amount": 10}
     rows = [

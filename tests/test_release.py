@@ -369,7 +369,7 @@ def test_a_new_release_takes_over_and_a_bad_one_does_not(copied, release, scores
     assert files.STORE in current.refused
     shutil.copyfile(folder / good / files.STORE, folder / bad / files.STORE)
     current.refresh()
-    assert current.release is held, "a release that was refused is not tried again"
+    assert current.release is held, "a release that was refused is not tried again at once"
     files.make_current(folder, good)
     current.refresh()
     assert (current.release.name, current.refused) == (good, None)
@@ -379,6 +379,32 @@ def test_a_new_release_takes_over_and_a_bad_one_does_not(copied, release, scores
     current.refresh()
     assert current.release.name == good
     assert "names no release" in current.refused
+
+
+def test_where_the_newest_is_damaged_from_the_start_the_one_before_answers_until_it_is_put_right(
+    copied, release, monkeypatch
+):
+    folder = files.releases_folder(copied)
+    bad = "20991231T000000Z-00000003"
+    shutil.copytree(folder / release.name, folder / bad)
+    damage(folder / bad, files.STORE)
+    files.make_current(folder, bad)
+    current = Current(folder)
+    current.refresh()
+    assert current.release.name == release.name
+    assert files.STORE in current.refused
+    shutil.copyfile(folder / release.name / files.STORE, folder / bad / files.STORE)
+    monkeypatch.setattr("churnml.publishing.release._AGAIN_SECONDS", 0.0)
+    current.refresh()
+    assert (current.release.name, current.refused) == (bad, None)
+
+
+def test_progress_tells_nothing_of_any_customer(copied, capfd):
+    churnml.publish(copied, T, progress=True)
+    told = capfd.readouterr().err
+    assert "customers 1:" in told
+    assert "C0000" not in told
+    assert "personal" not in told
 
 
 def test_the_newest_three_releases_are_kept(copied, release):

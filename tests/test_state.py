@@ -1,7 +1,9 @@
 """The database, the same on SQLite and on PostgreSQL: migrations, campaigns, an audit that only grows, forgetting."""
 
+import contextlib
 import csv
 import datetime as dt
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -198,6 +200,25 @@ def test_a_database_that_another_holds_is_told_and_used_again_afterwards(tmp_pat
             write_audit(engine, [row("a")])
         assert everything(config, AUDIT) == []
     write_audit(engine, [row("a")])
+    assert len(everything(config, AUDIT)) == 1
+
+
+def test_a_file_that_was_replaced_is_the_database_from_then_on_and_one_that_is_gone_is_none(tmp_path):
+    config = configured(State(folder=str(tmp_path / "one")))
+    engine = db.database(config)
+    write_audit(engine, [row("a")])
+    file = tmp_path / "one" / "state.db"
+    other = configured(State(folder=str(tmp_path / "two")))
+    db.database(other)
+    with engine.connect():
+        for part in file.parent.glob("state.db*"):
+            part.unlink()
+    with pytest.raises(db.StateError, match=r"state\.db is gone"):
+        write_audit(engine, [row("b")])
+    assert not file.exists()
+    with contextlib.closing(sqlite3.connect(tmp_path / "two" / "state.db")) as backed_up:
+        backed_up.execute("VACUUM INTO ?", [str(file)])
+    write_audit(engine, [row("c")])
     assert len(everything(config, AUDIT)) == 1
 
 

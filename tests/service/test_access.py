@@ -105,6 +105,16 @@ def test_after_five_wrong_keys_in_a_row_wrong_ones_wait_and_right_ones_do_not(be
         assert again.status_code == 401  # a right one ends the row
 
 
+def test_a_header_does_not_make_another_address_where_no_proxy_is_trusted(bento, operator, tmp_path):
+    with served(bento, operator.copy(tmp_path / "operator").config) as service:
+        found = [
+            service.ask("GET", "/v1/model", "wrong", headers={"X-Forwarded-For": f"10.0.0.{number}"}).status_code
+            for number in range(8)
+        ]
+    assert found[:5] == [401] * 5
+    assert 429 in found[5:]
+
+
 def test_a_key_that_asks_too_often_is_told_when_to_ask_again(bento, operator, tmp_path):
     here = operator.copy(tmp_path / "operator", rate_limit=5)
     with served(bento, here.config) as service:

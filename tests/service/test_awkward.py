@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from serving import AS_OF, CAMPAIGN, served
 
+from churnml.service.cursors import cursor_of
+
 DAY = str(AS_OF)
 ONE = {"customer": {"customer_id": "a", "signed_up_at": "2023-01-01"}}
 NASTY = [
@@ -149,6 +151,40 @@ def test_texts_of_all_kinds_are_texts(service, operator, text):
 )
 def test_bad_queries_are_refused(service, operator, query):
     helps(service.ask("GET", f"/v1/campaigns/{CAMPAIGN}/targets?{query}", operator.keys["admin"]), 422)
+
+
+def test_a_cursor_of_a_rank_beyond_all_lists_is_refused(service, operator):
+    cursor = cursor_of(json.dumps([CAMPAIGN, None]), 2**63)
+    answer = service.ask("GET", f"/v1/campaigns/{CAMPAIGN}/targets?cursor={cursor}", operator.keys["retention"])
+    helps(answer, 422)
+
+
+@pytest.mark.parametrize("rows", [[1] * 1_000_000, ["x" * 10] * 300_000])
+def test_a_million_things_that_are_wrong_are_told_by_the_first(service, operator, rows):
+    asked = {"as_of": "2024-07-01", "customers": [{"customer": {"customer_id": "a"}, "usage": rows}]}
+    began = time.monotonic()
+    answer = service.ask("POST", "/v1/score_histories", operator.keys["crm"], json=asked)
+    assert answer.status_code == 422
+    assert time.monotonic() - began < 5
+
+
+def test_thousands_of_members_are_refused_at_once(service, operator):
+    asked = {"customer_ids": ["a"], **{f"member_{number}": 1 for number in range(100_000)}}
+    answer = service.ask("POST", "/v1/score", operator.keys["crm"], json=asked)
+    assert answer.status_code == 422
+    assert "100,001 members" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("day", ["20240701", "2024-W27-1", "2024-07-01T00:00"])
+def test_a_date_is_written_as_a_date(service, operator, day):
+    asked = {"as_of": day, "customers": [{"customer": {"customer_id": "a", "signed_up_at": "2020-01-01"}}]}
+    assert service.ask("POST", "/v1/score_histories", operator.keys["crm"], json=asked).status_code == 422
+
+
+def test_queries_that_nobody_knows_are_refused_everywhere(service, operator):
+    for method, path in (("POST", "/v1/score?x=1"), ("GET", "/openapi.json?x=1"), ("GET", "/v1/model?x=1")):
+        more = {"json": {"customer_ids": ["a"]}} if method == "POST" else {}
+        assert service.ask(method, path, operator.keys["admin"], **more).status_code == 422
 
 
 def test_a_cursor_that_was_tampered_with_is_refused(service, operator):

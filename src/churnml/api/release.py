@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from churnml.api.histories import AsOf
@@ -11,6 +12,8 @@ from churnml.publishing import build
 from churnml.publishing.build import Published
 from churnml.publishing.forgetting import forget_in_files
 from churnml.state.forget import forget_in_state
+
+_UNTIL_TAKEN = 5.0  # seconds: a service takes a release within about one, and answers in less than the others
 
 
 @dataclass(frozen=True)
@@ -85,5 +88,7 @@ def forget(config: ConfigLike, customer: str) -> Forgotten:
     """
     settings = load_config(config)
     removed = forget_in_files(settings, customer)
+    if removed.release is not None:
+        time.sleep(_UNTIL_TAKEN)  # a running service answers from the release before for a moment, and writes it down
     token = forget_in_state(settings, customer, elsewhere=removed.anything)
     return Forgotten(token, removed.rows, removed.releases, removed.release)

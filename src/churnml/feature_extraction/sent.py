@@ -109,15 +109,16 @@ def read_rows(
         raise ChurnmlError(f"{table} is no list of rows", "send one", table=table)
     if len(sent) > MOST_ROWS:
         raise ChurnmlError(f"{table}: {len(sent):,} rows are too many", f"send {MOST_ROWS:,} at most", rows=len(sent))
-    rows = _columns(schema, sent, kinds, timezone)
+    read_first = {name: kinds[name] for name in (CUSTOMER_ID, schema.event, KNOWN_AT)}
+    rows = _columns(schema, sent, read_first, timezone)
     if customer is not None and set(rows[CUSTOMER_ID].tolist()) - {customer, None}:
         raise ChurnmlError(f"{table}: a row is another customer's", "send the rows of one customer", table=table)
     instant = microseconds_of(start_of(as_of))
     event = rows[schema.event]
     known = np.where(np.isnan(rows[KNOWN_AT]), event, rows[KNOWN_AT])
-    chosen = (event < instant) & (known < instant)
-    rows = _kept(rows, chosen)
-    _judge(schema, rows, lambda: _kept(_columns(schema, sent, kinds, "UTC"), chosen))
+    chosen = np.flatnonzero((event < instant) & (known < instant)).tolist()
+    rows = _columns(schema, sent, kinds, timezone, chosen)
+    _judge(schema, rows, lambda: _columns(schema, sent, kinds, "UTC", chosen))
     rows = _latest(schema, _once(schema, rows))
     later = {column.name: column.known_with for column in schema.columns if column.known_with}
     return rows | {name: _seen(rows, name, times, instant) for name, times in later.items()}
@@ -147,17 +148,21 @@ def _seen(rows: Rows, name: str, times: Sequence[str], instant: float) -> Array:
     return np.where(when < instant, rows[name], nothing)
 
 
-def _columns(schema: Schema, sent: SentRows, kinds: Mapping[str, Kind], timezone: str) -> dict[str, Array]:
-    rows: Any = sent
+def _columns(
+    schema: Schema, sent: SentRows, kinds: Mapping[str, Kind], timezone: str, chosen: list[int] | None = None
+) -> dict[str, Array]:
+    """Read columns of rows, or of some of them: what is not known at T may hold anything."""
+    places = list(range(len(sent))) if chosen is None else chosen
+    rows: Any = sent.iloc[places] if isinstance(sent, pd.DataFrame) else [sent[place] for place in places]
     read: dict[str, Array] = {}
     known = {column.name: column for column in schema.columns}
     for name, kind in kinds.items():
-        if not isinstance(sent, pd.DataFrame):
+        if not isinstance(rows, pd.DataFrame):
             values = [row.get(name) for row in rows]
-        elif name in sent:
-            values = sent[name].astype(object).where(sent[name].notna(), None).tolist()
+        elif name in rows:
+            values = rows[name].astype(object).where(rows[name].notna(), None).tolist()
         else:
-            values = [None] * len(sent)
+            values = [None] * len(rows)
         column = known.get(name)
         try:
             read[name] = _read(values, kind, timezone)
@@ -166,7 +171,7 @@ def _columns(schema: Schema, sent: SentRows, kinds: Mapping[str, Kind], timezone
                 f"{schema.name}: {name} holds something that is no {kind}",
                 "mend it",
                 table=schema.name,
-                row=_first_unreadable(values, kind, timezone),
+                row=_place(places, _first_unreadable(values, kind, timezone)),
                 column=name,
             ) from None
         if column is not None and column.required and name != CUSTOMER_ID:
@@ -176,10 +181,14 @@ def _columns(schema: Schema, sent: SentRows, kinds: Mapping[str, Kind], timezone
                     f"{schema.name}: {name} is missing",
                     "send it",
                     table=schema.name,
-                    row=int(nothing.argmax()),
+                    row=places[int(nothing.argmax())],
                     column=name,
                 )
     return read
+
+
+def _place(places: Sequence[int], number: int | None) -> int | None:
+    return None if number is None else places[number]
 
 
 def _first_unreadable(values: list[Any], kind: Kind, timezone: str) -> int | None:
@@ -197,6 +206,8 @@ def _nulls(column: Array) -> Array:
 
 def _read(values: list[Any], kind: Kind, timezone: str) -> Array:
     if kind == "text":
+        if set(map(type, values)) & {list, dict, tuple}:
+            raise TypeError
         texts = np.empty(len(values), dtype=object)
         texts[:] = values if set(map(type, values)) <= _TEXTS else [None if one is None else str(one) for one in values]
         return texts

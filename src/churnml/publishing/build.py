@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 import secrets
 import shutil
@@ -40,6 +41,7 @@ from churnml.tiering.spend import QUARTER, SPEND
 
 KEPT = 3  # releases
 _CHUNK = 20_000  # rows
+_TOLD = 10_000  # customers, after which progress is told
 _SEGMENT, _MANAGER, _KEY = "segment", "account_manager", "key"
 
 
@@ -107,7 +109,7 @@ def publish(config: Config, as_of: dt.date, *, progress: bool = False) -> Publis
             spread = _write_spread(scores, part / files.SPREAD)
             _write_histories(histories, as_of, scratch)
             rows = _rows(histories, scores, scratch, _read_by(panel, models))
-            write_store(part / files.STORE, track(rows, "customers", show=progress))
+            write_store(part / files.STORE, _told_by_number(rows, show=progress))
             customers = pq.read_metadata(scores).num_rows
             told = [None if version is None else str(version) for version in versions_of(models)]
             facts = {
@@ -124,6 +126,21 @@ def publish(config: Config, as_of: dt.date, *, progress: bool = False) -> Publis
     keep_newest(folder)
     assert told[0] is not None
     return Published(name, as_of, customers, len(spread), told[0], told[1])
+
+
+def _told_by_number(rows: Iterator[StoredRow], *, show: bool) -> Iterator[StoredRow]:
+    """Yield rows; progress tells how many there are, and nothing of them."""
+    batches = iter(lambda: list(itertools.islice(rows, _TOLD)), [])
+    for batch in track(map(_Batch, batches), "customers", show=show):
+        yield from batch.rows
+
+
+@dataclass(frozen=True)
+class _Batch:
+    rows: list[StoredRow]
+
+    def __str__(self) -> str:
+        return f"{len(self.rows):,} more"
 
 
 def keep_newest(folder: Path) -> None:

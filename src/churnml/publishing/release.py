@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from churnml.publishing import files
 from churnml.publishing.online import OnlineScorer
 from churnml.publishing.store import Store
 from churnml.scoring.score import Model
+
+_AGAIN_SECONDS = 30.0  # until a release that was refused is looked at again
 
 
 class Release:
@@ -179,7 +182,7 @@ class Current:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._seen: str | None = None
+        self._seen: tuple[str, float] | None = None
         self._turn = threading.Lock()
         self.release: Release | None = None
         self.refused: str | None = None
@@ -196,15 +199,29 @@ class Current:
                 self.refused = str(error)
                 return
             if self.release is not None and name == self.release.name:
-                self._seen, self.refused = name, None
+                self._seen, self.refused = None, None
                 return
-            if name is None or name == self._seen:
+            if name is None or not self._is_due(name):
                 return
-            self._seen = name
-            try:
-                release = open_release(self._folder / name)
-                release.warm_up()
-            except Exception as error:  # whatever is wrong with it, the one before goes on
-                self.refused = str(error) or type(error).__name__
-            else:
-                self.release, self.refused = release, None
+            self.refused = self._taken(name)
+            if self.refused is not None and self.release is None:
+                others = [one.name for one in files.releases_in(self._folder) if one.name != name]
+                next((one for one in reversed(others) if self._taken(one) is None), None)
+
+    def _is_due(self, name: str) -> bool:
+        """Tell whether a release is new, or was refused so long ago that it may have been put right."""
+        now = time.monotonic()
+        if self._seen is not None and self._seen[0] == name and now - self._seen[1] < _AGAIN_SECONDS:
+            return False
+        self._seen = name, now
+        return True
+
+    def _taken(self, name: str) -> str | None:
+        """Answer from a release; return why not, where it is not whole."""
+        try:
+            release = open_release(self._folder / name)
+            release.warm_up()
+        except Exception as error:  # whatever is wrong with it, the one before goes on
+            return str(error) or type(error).__name__
+        self.release = release
+        return None

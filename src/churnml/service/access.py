@@ -57,7 +57,7 @@ class Access:
         """Take the keys that are valid from now on, by the SHA-256 of their secret."""
         self._keys, self._known_at = keys, time.monotonic()
         names = {key.name for key in keys.values()}
-        self._buckets = {name: bucket for name, bucket in self._buckets.items() if name in names}
+        self._buckets = {name: bucket for name, bucket in self._buckets.copy().items() if name in names}
 
     def caller(self, headers: list[bytes], address: str) -> Key:
         """Return the key that a request was sent with.

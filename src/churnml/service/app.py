@@ -17,6 +17,7 @@ from churnml.service.front import Exchange, Front
 from churnml.service.openapi import document, text_of
 from churnml.service.operations import Call, Operation
 from churnml.service.problems import Refused
+from churnml.service.queries import refuse_others
 from churnml.service.running import Running
 
 
@@ -37,6 +38,7 @@ register_url_convertor("text", _Text())
 
 async def openapi(call: Call) -> Response:
     """Return the document, with the limits that hold here."""
+    refuse_others(call.query, ())
     text = text_of(document(OPERATIONS, call.running.config.service))
     return Response(text.encode(), 200, None, "application/json")
 

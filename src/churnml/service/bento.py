@@ -17,6 +17,7 @@ CONFIG = "CHURNML_CONFIG"
 NAME = "churnml"
 _LATER_THAN_OURS = 5.0  # seconds
 
+os.environ["FORWARDED_ALLOW_IPS"] = ""  # the HTTP server believes no header; service.trust_proxy is ours
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")  # nothing is told to anybody outside
 do_not_track.cache_clear()  # the command that imports this has looked already
 

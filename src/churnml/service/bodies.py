@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_validator
 from pydantic_core import from_json
 
 from churnml.asof import parse_as_of
 from churnml.columns import CUSTOMER_ID, SIGNED_UP_AT
 from churnml.errors import ChurnmlError
+from churnml.feature_extraction.sent import MOST_ROWS
 from churnml.service.problems import bad_request, invalid, places, too_large
 from churnml.tables.schema import SCHEMAS
 
@@ -19,7 +20,7 @@ MOST_BODY_MIB = 16
 LONGEST_ID = 1_000
 
 Id = Annotated[str, Field(max_length=LONGEST_ID)]
-Rows = list[dict[str, Any]]
+Rows = Annotated[list[dict[str, Any]], Field(max_length=MOST_ROWS), FailFast()]
 Asked = TypeVar("Asked", bound="Body")
 
 
@@ -87,6 +88,8 @@ class HistoriesRequest(Body):
     @classmethod
     def _is_a_date(cls, text: str) -> str:
         try:
+            if len(text) != len("2024-07-01"):
+                raise ValueError(text)
             parse_as_of(dt.date.fromisoformat(text))
         except (ValueError, ChurnmlError):
             raise ValueError("should be a date such as 2024-07-01") from None
@@ -127,7 +130,14 @@ def read(model: type[Asked], content: bytes, most: int) -> Asked:
     listed = found.get("customer_ids", found.get("customers")) if isinstance(found, dict) else None
     if isinstance(listed, list) and len(listed) > most:
         raise too_large(f"{len(listed):,} customers are too many: send {most:,} at most", limit=most)
+    _refuse_many_members(model, found)
     try:
         return model.model_validate(found)
     except ValidationError as error:
         raise invalid(places(error)) from None
+
+
+def _refuse_many_members(model: type[Body], found: Any) -> None:
+    """Refuse at once what would be refused member by member, which takes long where they are many."""
+    if isinstance(found, dict) and len(found) > 2 * len(model.model_fields):
+        raise invalid([{"place": "", "problem": f"has {len(found):,} members; send {', '.join(model.model_fields)}"}])

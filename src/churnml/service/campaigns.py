@@ -96,7 +96,7 @@ def _page(call: Call, name: str, manager: str | None, after: int, limit: int) ->
 
 def _row(call: Call, row: dict[str, Any], profile: dict[str, Any] | None) -> dict[str, Any]:
     gone: dict[str, Any] = {**dict.fromkeys(_OF_EVERYBODY), "personal": {}}
-    seen = gone if profile is None else shown(profile, call.caller, call.running.config.personal)
+    seen = gone if profile is None else shown(profile, call.caller, call.running.personal)
     return {**row, **{name: seen[name] for name in gone}}
 
 

@@ -10,6 +10,7 @@ from churnml.service.problems import invalid
 
 _LONGEST = 64
 _DIGEST = 12
+_HIGHEST = 2**31 - 1  # rank
 
 
 def cursor_of(listed: str, rank: int) -> str:
@@ -38,7 +39,7 @@ def rank_of(listed: str, cursor: str | None) -> int:
     except (ValueError, binascii.Error):
         found = b""
     number = found[:8]
-    if cursor_of(listed, int.from_bytes(number, "big")) != cursor:
+    if int.from_bytes(number, "big") > _HIGHEST or cursor_of(listed, int.from_bytes(number, "big")) != cursor:
         raise invalid([{"place": "cursor", "problem": "is not one that this list gave; begin without"}])
     return int.from_bytes(number, "big")
 

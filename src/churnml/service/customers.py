@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from starlette.responses import Response
@@ -20,7 +21,7 @@ MASK = "***"
 _OPEN = ("segment", "account_manager", "key_account")
 
 
-def shown(profile: dict[str, Any], key: Key, personal: tuple[str, ...]) -> dict[str, Any]:
+def shown(profile: dict[str, Any], key: Key, personal: Collection[str]) -> dict[str, Any]:
     """Return what a caller may see of who a customer is: personal columns are masked for the retention team."""
     if key.role in ("account_manager", "admin"):
         return profile
@@ -50,7 +51,7 @@ async def customer(call: Call) -> Response:
         raise not_found("customer")
     why = too_old(call, release)
     score = not_scored(customer_id, release, why) if why else row
-    seen = shown(profile, call.caller, call.running.config.personal)
+    seen = shown(profile, call.caller, call.running.personal)
     tables = history or {}
     columns = ("score", *_OPEN, *seen["personal"], *(f"history.{table}" for table in tables))
     await audit(call, [customer_id], columns, CUSTOMER.path)

@@ -81,7 +81,8 @@ class Running:
         """
         release = self._current.release
         if release is None:
-            raise unavailable("no release is published yet: churnml publish makes one", code="no_release", after=5)
+            told = "is published yet" if self.refused is None else "can be opened"
+            raise unavailable(f"no release {told}: churnml publish makes one", code="no_release", after=5)
         return release
 
     @property
@@ -94,6 +95,12 @@ class Running:
     def refused(self) -> str | None:
         """Why the newest release was refused; None where it is served."""
         return self._current.refused
+
+    @property
+    def personal(self) -> frozenset[str]:
+        """The columns that are masked: those of the configuration, and of the release."""
+        published = self._current.release
+        return frozenset((*self.config.personal, *(published.personal if published else ())))
 
     @property
     def published(self) -> Release | None:

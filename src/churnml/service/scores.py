@@ -19,6 +19,7 @@ from churnml.service.answers import Score, ScoresAnswer
 from churnml.service.bodies import Body, HistoriesRequest, ScoreRequest, read
 from churnml.service.operations import Call, Operation
 from churnml.service.problems import Refused, invalid, unavailable
+from churnml.service.queries import refuse_others
 from churnml.state.audit import AuditRow
 from churnml.state.keys import Key
 
@@ -108,6 +109,7 @@ async def score(call: Call) -> Response:
     Refused
         As documented.
     """
+    refuse_others(call.query, ())
     asked = await parsed(call, ScoreRequest)
     release, ids = call.running.release, asked.customer_ids
     why = too_old(call, release)
@@ -127,13 +129,15 @@ async def score_histories(call: Call) -> Response:
     Refused
         As documented.
     """
+    refuse_others(call.query, ())
     asked = await parsed(call, HistoriesRequest)
     release, day = call.running.release, asked.day
     sent = [customer.model_dump() for customer in asked.customers]
     rows: list[bytes] = []
     for start in range(0, len(sent), _CHUNK):
         rows += await call.running.threaded(_scored, release, day, sent, start, asked.reasons)
-    await audit(call, [one["customer"][CUSTOMER_ID] for one in sent], _COLUMNS, SCORE_HISTORIES.path)
+    columns = _COLUMNS if asked.reasons else _WITHOUT_REASONS
+    await audit(call, [one["customer"][CUSTOMER_ID] for one in sent], columns, SCORE_HISTORIES.path)
     call.running.figures.scores(rows)
     return answered({**call.running.about(release), AS_OF: day.isoformat()}, "scores", rows)
 

@@ -211,8 +211,35 @@ def _sqlite(path: Path) -> Engine:
         hide_parameters=True,
     )
     sa.event.listen(engine, "connect", _prepare)
+    sa.event.listen(engine, "connect", lambda _, record: record.info.update(file=_identity(path)))
+    sa.event.listen(engine, "checkout", lambda _, record, __: _require_same(record.info["file"], path))
     sa.event.listen(engine, "begin", _begin)
     return engine
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _require_same(opened: tuple[int, int] | None, path: Path) -> None:
+    """Give up a connection to a file that another has taken the place of; nothing takes that of one that is gone.
+
+    Raises
+    ------
+    DisconnectionError
+        If it is another: the pool opens a new connection.
+    OperationalError
+        If it is gone.
+    """
+    now = _identity(path)
+    if now is None:
+        raise sa.exc.OperationalError("open", None, sqlite3.OperationalError(f"{path} is gone"))
+    if now != opened:
+        raise sa.exc.DisconnectionError(f"{path} is another file now")
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
