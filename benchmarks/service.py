@@ -434,7 +434,7 @@ def raw(folder: Path) -> dict[str, float]:
 
     def history(content: bytes) -> bytes:
         asked = read(HistoriesRequest, content, 1_000)
-        found = release.score_histories(asked.day, [one.model_dump() for one in asked.customers], reasons=asked.reasons)
+        found = release.score_histories(asked.day, [dict(one) for one in asked.customers], reasons=asked.reasons)
         return json.dumps(found, default=str).encode()
 
     def measured(work: Callable[[Any], Any], given: list[Any], times: int) -> float:
