@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: demo test spark lint bench bench-models lock clean
+.PHONY: demo test spark lint bench bench-models bench-service lock clean
 
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -46,6 +46,10 @@ bench-models: .venv/ready
 	$(BIN)/python benchmarks/hazard.py
 	$(BIN)/python benchmarks/truth.py
 	$(BIN)/python benchmarks/models.py
+
+# The service beside a FastAPI twin and MLflow, and under load: half an hour.
+bench-service: .venv/ready
+	$(BIN)/python benchmarks/service.py
 
 # After a change of the dependencies in pyproject.toml.
 lock: .venv/ready

@@ -23,6 +23,7 @@ Array = np.ndarray[Any, Any]
 Rows = Mapping[str, Array]
 
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - wall-clock time has no zone
+_MICROSECOND = dt.timedelta(microseconds=1)
 _FOLDS: dict[str, tuple[Any, float]] = {
     "sum": (np.add, 0.0), "max": (np.maximum, -np.inf), "min": (np.minimum, np.inf),
 }  # fmt: skip
@@ -43,7 +44,7 @@ def resolved(expression: Any, row: Any) -> Any:
 
 def microseconds_of(moment: dt.datetime) -> float:
     """Return a naive time as microseconds since 1970, exact from 1685 to 2255."""
-    return (moment - _EPOCH) / dt.timedelta(microseconds=1)
+    return (moment - _EPOCH) / _MICROSECOND
 
 
 Span = tuple[int | None, int, bool]  # window, until, after

@@ -233,7 +233,7 @@ def _times(values: list[Any], timezone: str) -> Array:
     if set(map(type, values)) == {str}:
         moments = list(map(dt.datetime.fromisoformat, values))
         if not any(moment.tzinfo for moment in moments):
-            return np.array(moments, "datetime64[us]").astype(np.int64).astype(np.float64)
+            return np.array(list(map(microseconds_of, moments)), dtype=np.float64)
     zone = ZoneInfo(timezone)
     return np.array([np.nan if value is None else _time(value, zone) for value in values], dtype=np.float64)
 

@@ -262,8 +262,12 @@ class _Words:
         if not self._themes:
             return found
         effects = np.column_stack([added[:, own].sum(axis=1) for own in self._themes])
+        wanted = added > 0
+        for theme, own in enumerate(self._themes):
+            wanted[:, own] &= effects[:, [theme]] >= LEAST
+        asked = set(np.flatnonzero(wanted.any(axis=0)).tolist())  # few for one customer, and each takes its time
         telling = np.zeros_like(added)
-        for place in (place for own in self._themes for place in own):
+        for place in (place for own in self._themes for place in own if place in asked):
             telling[:, place] = added[:, place] * _tells(numbers[place], columns[place], self._said[place])
         leading = np.column_stack([np.array(own)[telling[:, own].argmax(axis=1)] for own in self._themes])
         effects[np.take_along_axis(telling, leading, axis=1) <= 0] = 0  # a theme with nothing unusual to say
