@@ -7,10 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import httpx
+import pandas as pd
 import pytest
-from serving import CAMPAIGN, ODD_ID, REPOSITORY, served
+import yaml
+from serving import AS_OF, CAMPAIGN, ODD_ID, REPOSITORY, Operator, served
 
-from churnml.state.keys import create_key, revoke_key
+import churnml
+from churnml.client import Client
+from churnml.errors import ChurnmlError
+from churnml.state.keys import create_key, list_keys, revoke_key
 
 ROUTES = {
     "/v1/model": "crm",
@@ -19,6 +24,37 @@ ROUTES = {
     f"/v1/campaigns/{CAMPAIGN}/targets": "retention",
     f"/v1/customers/{quote(ODD_ID, safe='')}": "retention",
 }
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def kept(request, operator, tmp_path_factory):
+    """The operator, with keys and campaign in either database."""
+    if request.param == "sqlite":
+        return operator
+    here = operator.copy(tmp_path_factory.mktemp("postgresql") / "operator")
+    server = request.getfixturevalue("postgres")
+    server.run("CREATE DATABASE serving OWNER churnml")
+    content = yaml.safe_load(here.config.read_text(encoding="utf-8"))
+    content["state"] = {"folder": "state", "url": server.url(database="serving")}
+    here.config.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    config = here.settings()
+    churnml.campaign_open(config, CAMPAIGN, AS_OF)
+    [manager] = [key.manager for key in list_keys(operator.settings()) if key.name == "account_manager"]
+    keys = {
+        role: create_key(config, role, role, manager=manager if role == "account_manager" else None)[0]
+        for role in operator.keys
+    }
+    return Operator(here.folder, keys, here.managers)
+
+
+@pytest.fixture(scope="module")
+def reached(request, bento, kept, operator):
+    """A service of either database that no test harms."""
+    if kept is operator:
+        yield request.getfixturevalue("service")
+    else:
+        with served(bento, kept.config) as running:
+            yield running
 
 
 def test_without_a_key_there_is_nothing(service):
@@ -42,52 +78,52 @@ def test_two_keys_are_none(service, operator):
 
 @pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize("role", ["crm", "retention", "admin"])
-def test_a_role_may_do_what_those_below_it_may(service, operator, path, role):
+def test_a_role_may_do_what_those_below_it_may(reached, kept, path, role):
     ladder = ["crm", "retention", "account_manager", "admin"]
     may = ladder.index(role) >= ladder.index(ROUTES[path])
-    answer = service.ask("GET", path, operator.keys[role])
+    answer = reached.ask("GET", path, kept.keys[role])
     assert answer.status_code == (200 if may else 403)
 
 
-def test_an_account_manager_sees_own_customers_unmasked_and_no_others(service, operator):
-    key = operator.keys["account_manager"]
-    scored = service.score(operator.keys["admin"], operator.managers["mine"] + operator.managers["other"]).json()
+def test_an_account_manager_sees_own_customers_unmasked_and_no_others(reached, kept):
+    key = kept.keys["account_manager"]
+    scored = reached.score(kept.keys["admin"], kept.managers["mine"] + kept.managers["other"]).json()
     known = {row["customer_id"] for row in scored["scores"] if row["status"] == "scored"}
-    mine = next(one for one in operator.managers["mine"] if one in known)
-    other = next(one for one in operator.managers["other"] if one in known)
-    found = service.ask("GET", f"/v1/customers/{mine}", key)
+    mine = next(one for one in kept.managers["mine"] if one in known)
+    other = next(one for one in kept.managers["other"] if one in known)
+    found = reached.ask("GET", f"/v1/customers/{mine}", key)
     assert found.json()["profile"]["personal"]["phone"] != "***"
-    hidden, unknown = (service.ask("GET", f"/v1/customers/{one}", key) for one in (other, "nobody"))
+    hidden, unknown = (reached.ask("GET", f"/v1/customers/{one}", key) for one in (other, "nobody"))
     assert hidden.status_code == unknown.status_code == 404
     assert hidden.json() == unknown.json()
-    rows = service.score(key, [mine, other]).json()["scores"]
+    rows = reached.score(key, [mine, other]).json()["scores"]
     assert [row["status"] for row in rows] == ["scored", "not_scored"]
     assert rows[1]["churn_probability"] is None
-    targets = service.ask("GET", f"/v1/campaigns/{CAMPAIGN}/targets?limit=1000", key).json()["targets"]
-    assert {row["customer_id"] for row in targets} <= set(operator.managers["mine"])
+    targets = reached.ask("GET", f"/v1/campaigns/{CAMPAIGN}/targets?limit=1000", key).json()["targets"]
+    assert {row["customer_id"] for row in targets} <= set(kept.managers["mine"])
 
 
-def test_the_cursor_of_one_reader_is_of_no_use_to_another_list(service, operator):
+def test_the_cursor_of_one_reader_is_of_no_use_to_another_list(reached, kept):
     path = f"/v1/campaigns/{CAMPAIGN}/targets"
-    cursor = service.ask("GET", f"{path}?limit=2", operator.keys["admin"]).json()["next_cursor"]
-    assert service.ask("GET", f"{path}?cursor={cursor}", operator.keys["retention"]).status_code == 200
-    assert service.ask("GET", f"{path}?cursor={cursor}", operator.keys["account_manager"]).status_code == 422
+    cursor = reached.ask("GET", f"{path}?limit=2", kept.keys["admin"]).json()["next_cursor"]
+    assert reached.ask("GET", f"{path}?cursor={cursor}", kept.keys["retention"]).status_code == 200
+    assert reached.ask("GET", f"{path}?cursor={cursor}", kept.keys["account_manager"]).status_code == 422
 
 
-def test_keys_work_until_they_expire_or_are_revoked(service, operator):
+def test_keys_work_until_they_expire_or_are_revoked(reached, kept):
     import datetime as dt
 
-    config, stamp = operator.settings(), time.time_ns()
+    config, stamp = kept.settings(), time.time_ns()
     soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=4)
     short, _ = create_key(config, f"short-{stamp}", "crm", expires=soon)
     revoked, _ = create_key(config, f"revoked-{stamp}", "crm")
     time.sleep(2.5)  # keys are looked up every second
     for key in (short, revoked):
-        assert service.ask("GET", "/v1/model", key).status_code == 200
+        assert reached.ask("GET", "/v1/model", key).status_code == 200
     revoke_key(config, f"revoked-{stamp}")
     time.sleep(2.5)
     for key in (short, revoked):
-        answer = service.ask("GET", "/v1/model", key)
+        answer = reached.ask("GET", "/v1/model", key)
         assert answer.status_code in (401, 429)
         assert key not in answer.text
 
@@ -161,3 +197,34 @@ def test_two_workers_are_one_service(bento, operator, tmp_path):
         }
         assert counted == {1}
         assert len(service.workers()) == 2
+
+
+def test_every_read_is_in_the_audit_of_either_database(reached, kept, tmp_path):
+    answer = reached.score(kept.keys["crm"], [ODD_ID, "nobody"])
+    assert [row["status"] for row in answer.json()["scores"]] == ["scored", "not_scored"]
+    churnml.audit_export(kept.config, tmp_path / "audit.parquet")
+    rows = pd.read_parquet(tmp_path / "audit.parquet")
+    rows = rows[rows["request_id"] == answer.headers["x-request-id"]]
+    assert rows[["who", "role", "route", "customer_id"]].to_numpy().tolist() == [["crm", "crm", "/v1/score", ODD_ID]]
+
+
+def test_the_client_tells_a_refusal_in_the_service_s_words(service, operator):
+    for key, ask, status, told in (
+        ("churnml_wrong", lambda client: client.model(), 401, "the key is unknown, expired or revoked"),
+        (
+            operator.keys["crm"],
+            lambda client: client.campaigns(),
+            403,
+            "this needs a key of the role retention or above",
+        ),
+        (operator.keys["admin"], lambda client: client.customer("nobody"), 404, "there is no such customer"),
+        (operator.keys["admin"], lambda client: client.campaign("no/where"), 404, "there is no such"),
+        (operator.keys["crm"], lambda client: client.score([]), 422, "customer_ids: List should have at least 1 item"),
+    ):
+        with (
+            Client(service.url, key) as client,
+            pytest.raises(ChurnmlError, match=f"refuses with {status}: {told}") as raised,
+        ):
+            ask(client)
+        assert raised.value.details["status"] == status
+        assert key not in str(raised.value)

@@ -188,7 +188,7 @@ def test_without_bills_there_is_no_value_and_everything_else(bento, operator, tm
         content.pop(name, None)
     content["tracking"] = {"uri": "sqlite:///other.db"}
     content["state"] = {"folder": "other"}
-    content["training"] = {"first": "2024-01-01", "last": "2024-03-01", "every": "1mo"}
+    content["training"] = {"first": "2023-12-01", "last": "2024-03-01", "every": "3mo"}
     content["gates"] = {"level_low": 0, "level_high": 100, "ece_excess": 1, "train_churners": 0, "test_churners": 0}
     here.config.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     trained = churnml.train(here.config, seed=1)
