@@ -21,7 +21,6 @@ _MEANINGS = {
     401: "No key, or one that is unknown, expired or revoked.",
     403: "The key's role may not do this.",
     404: "There is none, or none that the key may see.",
-    405: "The route does not know the method.",
     408: "The body did not arrive in time.",
     413: "Too many customers, or too long a body.",
     422: "The request can be read, but is wrong; `details.problems` says where.",
