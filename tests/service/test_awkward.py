@@ -94,7 +94,11 @@ def histories(**changes):
         (histories(customers=[ONE, {**ONE, "calls": []}]), 422, "customers.1.calls"),
         (histories(customers=[{**ONE, "usage": {}}]), 422, "customers.0.usage"),
         (histories(customers=[{**ONE, "usage": [7]}]), 422, "customers.0.usage.0"),
-        (histories(customers=[{**ONE, "usage": [{"used_at": DAY, "data_mb": "much"}]}]), 422, "customers.0.usage"),
+        (
+            histories(customers=[{**ONE, "usage": [{"used_at": "2024-01-01", "data_mb": "much"}]}]),
+            422,
+            "customers.0.usage",
+        ),
         (histories(customers=[{**ONE, "usage": [{"used_at": "never"}]}]), 422, "customers.0.usage"),
         (histories(customers=[{**ONE, "bills": [{"bill_id": "b"}]}]), 422, "customers.0.bills"),
     ],
