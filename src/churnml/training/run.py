@@ -231,7 +231,8 @@ def _parameters(trained: Trained) -> dict[str, Any]:
 
 def _plots(trained: Trained) -> dict[str, Any]:
     tested = trained.tested
-    observed, predicted, weight = (tested[name].to_numpy() for name in (OBSERVED, PREDICTED, WEIGHT))
+    observed, predicted = tested[OBSERVED].to_numpy(), tested[PREDICTED].to_numpy()
+    weight = tested[WEIGHT].to_numpy() if WEIGHT in tested else None
     if CHURN_PROBABILITY not in trained.bundle.models:
         return {"value_by_decile": value_by_decile(observed, predicted, weight=weight)}
     scores = {"model": predicted, **{name: tested[name].to_numpy() for name in baselines_of(tested)}}
