@@ -213,7 +213,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "校准误差为 {ece:.4f}；同样样本数下完全准确的概率只有 {expected:.4f}，最多允许多出 {most:g}",
     ),
     "gate_even_slices": (
-        "in none of {slices} groups with {churners:,} churners or more is its AUC more than {most:g} below the whole ({auc:.3f})",
+        "no group with {churners:,} churners or more (there are {slices}) has an AUC more than {most:g} below the whole ({auc:.3f})",
         "在流失客户不少于 {churners:,} 个的 {slices} 个群体中，AUC 均未比整体（{auc:.3f}）低 {most:g} 以上",
     ),
     "gate_even_slices_none": (
