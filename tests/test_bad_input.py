@@ -127,6 +127,11 @@ BAD_CONFIGURATIONS = {
     "two sources": (GOOD + "  usage: {path: u.csv, sql: SELECT 1}\n", r"tables\.usage.*give one of.*path, sql"),
     "no source": (GOOD + "  usage: {columns: {a: b}}\n", r"tables\.usage.*give one of path"),
     "a share over one": (GOOD + "quarantine: {max_share: 5}\n", r"quarantine\.max_share.*5"),
+    "a budget without an end": (GOOD + "campaign: {budget: .inf}\n", r"campaign\.budget.*finite"),
+    "a cost without an end": (
+        GOOD + "campaign: {offers: [{id: a, channel: b, cost: .inf}]}\n",
+        r"campaign\.offers\.0\.cost.*finite",
+    ),
 }
 
 

@@ -238,17 +238,20 @@ def settings_of(tmp_path: Path, tables: Mapping[str, Any], **settings: Any) -> d
 
 
 # --- help and names ---------------------------------------------------------------------------------------------------
+GROUPS = {"campaign": ["open", "assignments", "export"], "keys": ["create", "list", "revoke", "audit"]}
+
+
 def test_every_command_explains_itself_with_an_example() -> None:
     top = run("--help")
     assert (top.status, top.err) == (0, "")
     listed = re.findall(r"^  ([a-z]+)  ", top.out.split("Commands:")[1], re.MULTILINE)
     assert {"catalog", "check", "demo", "features", "init", "simulate"} <= set(listed)
-    groups = {"campaign": ["open", "assignments", "export"]}
-    for command in [[name, *more] for name in listed for more in ([[word] for word in groups.get(name, [])] or [[]])]:
+    for command in [[name, *more] for name in listed for more in ([[word] for word in GROUPS.get(name, [])] or [[]])]:
         shown = run(*command, "--help")
         assert (shown.status, shown.err) == (0, "")
         assert f"churnml {' '.join(command)} " in shown.out.split("Example:")[1]
-        assert all(option in shown.out for option in ("--json", "--lang", "--debug", "--help"))
+        options = ("--debug", "--help") if command == ["serve"] else ("--json", "--lang", "--debug", "--help")
+        assert all(option in shown.out for option in options)
         assert max(map(len, shown.out.splitlines())) <= 120
 
 
@@ -281,8 +284,7 @@ def test_import_does_nothing(module: str, tmp_path: Path) -> None:
 
 def test_every_command_is_a_function_of_the_same_name() -> None:
     names = re.findall(r"^  ([a-z]+)  ", run("--help").out.split("Commands:")[1], re.MULTILINE)
-    names.remove("campaign")
-    names += ["campaign_open", "campaign_assignments", "campaign_export"]
+    names = [f"{name}_{word}" if word else name for name in names for word in GROUPS.get(name, [""])]
     assert all(callable(getattr(churnml, name)) for name in names)
     assert set(names) <= set(dir(churnml))
     with pytest.raises(AttributeError, match="no attribute 'chekc'"):
@@ -686,19 +688,18 @@ def leavers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_check_tells_how_many_churners_are_missing_and_which_horizon_would_do(leavers: dict[str, Any]) -> None:
     report = churnml.check(leavers | {"label": {"horizon_days": 30, "observed_until": "2025-01-01"}})
     assert not report.enough_to_train
-    train, test, *more, longer, rule = [found["message"] for found in report.warnings() if found["table"] is None]
+    train, test, *more, longer, no_rule = [found["message"] for found in report.warnings() if found["table"] is None]
     assert train == "72 churners to train on, 200 are needed: 128 are missing"
     assert test == "40 churners to test on, 50 are needed: 10 are missing"
     assert "label.horizon_days: 90 " in longer
     assert "216 churners to train on, 120 to test on" in longer
     at_risk = 350 + 300 + 300 - 350  # in December all of the summer are gone
     months, customers = math.ceil(183 / (365.25 / 12) * (200 / 72 - 1)), math.ceil(at_risk * 200 / 72)
+    assert no_rule.startswith("no simple rule is shown to beat chance")  # there is nothing but how long they are here
     assert more == [
         f"at the rate so far, {months} more months of history would give enough to train on",
         f"at the rate so far it takes {customers:,} customers at risk; there are {at_risk} at the test date",
     ]
-    assert "the lowest value of “days as a customer”" in rule  # there is nothing else
-    assert "AUC 0.500" in rule
 
 
 def test_check_says_so_where_there_is_enough(leavers: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from postgres_server import PASSWORD
 
 import churnml
+from churnml import addresses
 from churnml.config import load_config
 from churnml.errors import ChurnmlError
 from churnml.snapshots.panel import Panel
@@ -333,7 +334,7 @@ def test_a_connection_that_is_lost_in_the_middle_is_told(postgres, tmp_path, mon
 
 
 def test_a_server_that_does_not_answer_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setitem(reader._DEFAULTS, "connect_timeout", "2")
+    monkeypatch.setitem(addresses._DEFAULTS, "connect_timeout", "2")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         refused(tmp_path, "timeout", url=f"postgresql://u:{PASSWORD}@127.0.0.1:{silent.getsockname()[1]}/d")
 

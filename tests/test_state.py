@@ -368,7 +368,7 @@ def test_whatever_a_client_asked_for_can_be_written(config, odd, tmp_path):
     write_audit(db.database(config), [row(odd, request=odd)])
     assert len(everything(config, AUDIT_CUSTOMERS)) == 1
     for ending in ("csv", "parquet"):
-        assert churnml.audit_export(config, tmp_path / f"audit.{ending}")["rows"] == 1
+        assert churnml.keys_audit(config, tmp_path / f"audit.{ending}")["rows"] == 1
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ def test_the_audit_only_grows(config, statement):
 def test_the_audit_is_exported_in_the_order_of_time_with_formulas_defused(config, tmp_path):
     write_audit(db.database(config), [row("=1+1", "b", at=NOON + HOUR, request="@r2"), row(at=NOON)])
     write_audit(db.database(config), [row("c", at=NOON - HOUR, columns=()), row("d", at=NOON + 5 * HOUR)])
-    told = churnml.audit_export(config, tmp_path / "audit.csv", until="2024-03-02")
+    told = churnml.keys_audit(config, tmp_path / "audit.csv", until="2024-03-02")
     assert told == {"rows": 4, "out": str(tmp_path / "audit.csv")}  # the day ends at 16:00 UTC
     with (tmp_path / "audit.csv").open(encoding="utf-8-sig", newline="") as file:
         read = list(csv.DictReader(file))
@@ -409,17 +409,17 @@ def test_the_audit_is_exported_in_the_order_of_time_with_formulas_defused(config
         ("'@r2", "b", "churn_probability reasons"),
     ]
     assert read[0]["at"] == "2024-03-01T11:00:00+00:00"
-    churnml.audit_export(config, tmp_path / "audit.parquet", since=NOON + HOUR)
+    churnml.keys_audit(config, tmp_path / "audit.parquet", since=NOON + HOUR)
     kept = pq.read_table(tmp_path / "audit.parquet")
     assert kept.column("customer_id").to_pylist() == ["=1+1", "b", "d"]
     assert kept.column("at").to_pylist()[0] == NOON + HOUR
     with pytest.raises(ChurnmlError, match=r"audit\.xlsx has no ending of an audit: use one of \.csv, \.parquet"):
-        churnml.audit_export(config, tmp_path / "audit.xlsx")
+        churnml.keys_audit(config, tmp_path / "audit.xlsx")
 
 
 def test_an_audit_that_holds_nothing_is_exported(config, tmp_path):
     for ending in ("csv", "parquet"):
-        assert churnml.audit_export(config, tmp_path / f"audit.{ending}")["rows"] == 0
+        assert churnml.keys_audit(config, tmp_path / f"audit.{ending}")["rows"] == 0
     assert pq.read_table(tmp_path / "audit.parquet").num_rows == 0
 
 

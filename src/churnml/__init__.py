@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from churnml.api.access import audit_export, keys_create, keys_list, keys_revoke
+    from churnml.api.access import keys_audit, keys_create, keys_list, keys_revoke
     from churnml.api.campaigns import campaign_assignments, campaign_export, campaign_open
     from churnml.api.histories import audit, catalog, check, features, init, simulate
     from churnml.api.loop import demo
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "api.access": (
-        "audit_export",
+        "keys_audit",
         "keys_create",
         "keys_list",
         "keys_revoke",
@@ -72,7 +72,6 @@ __all__ = [
     "HazardModel",
     "ValueRegressor",
     "audit",
-    "audit_export",
     "campaign_assignments",
     "campaign_export",
     "campaign_open",
@@ -83,6 +82,7 @@ __all__ = [
     "features",
     "forget",
     "init",
+    "keys_audit",
     "keys_create",
     "keys_list",
     "keys_revoke",

@@ -202,7 +202,7 @@ def test_two_workers_are_one_service(bento, operator, tmp_path):
 def test_every_read_is_in_the_audit_of_either_database(reached, kept, tmp_path):
     answer = reached.score(kept.keys["crm"], [ODD_ID, "nobody"])
     assert [row["status"] for row in answer.json()["scores"]] == ["scored", "not_scored"]
-    churnml.audit_export(kept.config, tmp_path / "audit.parquet")
+    churnml.keys_audit(kept.config, tmp_path / "audit.parquet")
     rows = pd.read_parquet(tmp_path / "audit.parquet")
     rows = rows[rows["request_id"] == answer.headers["x-request-id"]]
     assert rows[["who", "role", "route", "customer_id"]].to_numpy().tolist() == [["crm", "crm", "/v1/score", ODD_ID]]

@@ -84,7 +84,7 @@ def keys_revoke(config: ConfigLike, name: str) -> dict[str, Any]:
     return _told(revoke_key(load_config(config), name))
 
 
-def audit_export(
+def keys_audit(
     config: ConfigLike,
     out: PathLike,
     *,

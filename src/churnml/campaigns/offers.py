@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ def usable_offers(campaign: Campaign) -> tuple[Offer, ...]:
     Raises
     ------
     ChurnmlError
-        If there is none, two have one id, a cost is no amount, or one has no ``assumed_save_rate``.
+        If there is none, two have one id, or one has no ``assumed_save_rate``.
     """
     key = "campaign.offers"
     if not campaign.offers:
@@ -44,8 +43,6 @@ def usable_offers(campaign: Campaign) -> tuple[Offer, ...]:
                 f"{key}: two offers have the id {offer.id}", "give each its own", key=key, value=offer.id
             )
         seen.add(offer.id)
-        if not math.isfinite(offer.cost):
-            raise ChurnmlError(f"{key}: the cost of {offer.id} is no amount", "give 0 or more", key=key, value=offer.id)
         if offer.assumed_save_rate is None:
             raise ChurnmlError(
                 f"{key}: {offer.id} has no assumed_save_rate, and there is no uplift model yet",

@@ -92,5 +92,5 @@ def audit(config: str, out: str, lang: Language, as_json: bool, **arguments: Any
     settings = configured(config)
     from churnml.api import access
 
-    written = access.audit_export(settings, out, **arguments)
+    written = access.keys_audit(settings, out, **arguments)
     show(written, say("list_written", lang, **written), as_json=as_json)
