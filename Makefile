@@ -16,7 +16,7 @@ demo: .venv/ready
 	$(BIN)/churnml demo --out demo
 
 test: .venv/ready
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --max-worker-restart=2
 
 # PySpark beside the rest: 400 MB that only the Spark engine needs, without which its tests are skipped.
 spark: .venv/spark

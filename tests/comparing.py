@@ -18,7 +18,7 @@ from churnml.tables.histories import open_histories
 # An example is a whole operator and takes some two seconds, so shrinking one takes longer than reading it;
 # EXAMPLES=300 makes a night's work of it.
 EXAMPLES = settings(
-    max_examples=int(os.environ.get("EXAMPLES", "20")),
+    max_examples=int(os.environ.get("EXAMPLES", "10")),
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],

@@ -8,11 +8,21 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # the oracle and what draws histories are imported by name
 
+import modest
+
 REPOSITORY = Path(__file__).parent.parent
 
 
 # Files that take long, the longest first: a worker takes a file as a whole, so that what it makes is made once.
-LONG = ["test_loop", "test_against_oracle", "test_spark", "test_notebooks", "test_online", "test_real_models"]
+LONG = [
+    "test_loop",
+    "test_notebooks",
+    "test_spark",
+    "test_against_oracle",
+    "test_no_future",
+    "test_online",
+    "test_real_models",
+]
 
 
 def pytest_collection_modifyitems(items):
@@ -32,16 +42,10 @@ ABOUT_MODELS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _modest_models(request):
-    """Let models be small, and intervals coarse, where a test is not about them: trainings take most of the time."""
-    from churnml.models.boosting import Candidate
-
+    """Let models be small where a test is not about them."""
     with pytest.MonkeyPatch.context() as patched:
         if request.module.__name__ not in ABOUT_MODELS:
-            patched.setattr("churnml.models.boosting.MAX_ROUNDS", 120)
-            patched.setattr("churnml.models.hazard._CANDIDATES", (Candidate(4),))
-            patched.setattr("churnml.models.value._CANDIDATES", (Candidate(15),))
-            patched.setattr("churnml.evaluation.judge.DRAWS", 80)
-            patched.setattr("churnml.evaluation.judge.SLICE_DRAWS", 10)
+            modest.make(patched.setattr)
         yield
 
 

@@ -10,6 +10,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import modest
 from serving import AS_OF, CAMPAIGN, MANY, ODD_ID, PLAIN_ID, Operator, built, served
 
 
@@ -49,14 +50,8 @@ def service(bento, operator):
 
 
 def _serving(folder):
-    from churnml.models.boosting import Candidate
-
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("churnml.models.boosting.MAX_ROUNDS", 120)
-        patched.setattr("churnml.models.hazard._CANDIDATES", (Candidate(4),))
-        patched.setattr("churnml.models.value._CANDIDATES", (Candidate(15),))
-        patched.setattr("churnml.evaluation.judge.DRAWS", 80)
-        patched.setattr("churnml.evaluation.judge.SLICE_DRAWS", 10)
+        modest.make(patched.setattr)
         _made(folder)
 
 

@@ -106,7 +106,9 @@ def histories(**changes):
 def test_bad_histories_are_named_by_their_place(service, operator, body, status, place):
     error = helps(sent(service, operator, json.dumps(body).encode(), "/v1/score_histories"), status)
     if place is not None:
-        assert error["details"]["problems"][0]["place"].startswith(place), error
+        first = error["details"]["problems"][0]
+        assert first["place"].startswith(place), error
+        assert error["message"].count(first["place"]) == 1, error
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "1" + "0" * 5_000])
@@ -299,6 +301,11 @@ def test_half_a_body_holds_nobody_up(bento, operator, tmp_path):
 def test_what_is_no_http_is_refused_without_harm(service, operator, content):
     assert raw(service, content).startswith(b"HTTP/1.1 4")
     assert service.score(operator.keys["crm"], ["a"]).status_code == 200
+
+
+def test_an_address_may_be_whole(service, operator):
+    asked = head(operator, "Connection: close").replace(b"POST /v1/score", b"GET HTTP://churn.example:80/v1/model")
+    assert raw(service, asked).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_websocket_is_closed(service):

@@ -35,6 +35,10 @@ class Body(BaseModel):
 class ScoreRequest(Body):
     """Customers to score by their ids."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"customer_ids": ["C00000001", "C00000002"], "reasons": True}]}
+    )
+
     customer_ids: list[Id] = Field(min_length=1, max_length=MOST_CUSTOMERS, examples=[["C00000001", "C00000002"]])
     reasons: bool = Field(default=False, description="Whether to tell why, in words.")
 
@@ -77,6 +81,23 @@ class SentCustomer(Body):
 
 class HistoriesRequest(Body):
     """Customers to score by the histories that are sent with them."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "as_of": "2024-07-01",
+                    "customers": [
+                        {
+                            "customer": {CUSTOMER_ID: "C00000001", SIGNED_UP_AT: "2023-01-10"},
+                            "usage": [{"used_at": "2024-06-01", "data_mb": 210.5}],
+                        }
+                    ],
+                    "reasons": True,
+                }
+            ]
+        }
+    )
 
     as_of: str = Field(
         description="The date as of which to score.",

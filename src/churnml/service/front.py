@@ -93,6 +93,8 @@ class Front:
                 message["headers"] = [*message.get("headers", ()), *marks]
             await send(message)
 
+        if not scope["path"].startswith("/"):
+            scope["path"] = _path_of(scope["path"])
         scope["app"], scope["churnml"] = self, exchange
         try:
             async with asyncio.timeout(self._seconds) as limit:
@@ -206,6 +208,11 @@ class Front:
             ms=round(seconds * 1000, 2),
             key=exchange.key.name if exchange.key else None,
         )
+
+
+def _path_of(target: str) -> str:
+    """Return the path of an address that was sent whole, as to a proxy (RFC 9112, section 3.2.2)."""
+    return re.sub(r"^https?://[^/]*", "", target, flags=re.IGNORECASE) or "/"
 
 
 def _headers(scope: Scope) -> dict[bytes, list[bytes]]:

@@ -27,7 +27,14 @@ _MEANINGS = {
     429: "Too many requests by this key, or too many wrong keys from this address.",
     503: "Overloaded, too slow, or something that is needed is not there: try again.",
 }
-_RETRY = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}}
+_HEADERS = {
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
+    "X-Request-ID": {
+        "description": "The number of the request in logs and audit: yours, where you sent one of 1 to 64 letters, "
+        "digits, dots, dashes and underscores.",
+        "schema": {"type": "string"},
+    },
+}
 _ALWAYS_WITH_KEY = (401, 403, 429, 503)
 
 
@@ -68,6 +75,7 @@ def document(operations: Sequence[Operation], settings: Service) -> dict[str, An
         "paths": paths,
         "components": {
             "schemas": found,
+            "headers": _HEADERS,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "churnml keys create"}},
         },
     }
@@ -84,7 +92,8 @@ def _operation(one: Operation, settings: Service) -> dict[str, Any]:
     content: dict[str, Any] = {kind: {"schema": {"type": holds}} for kind, holds in kinds.items()}
     if one.returns is not None:
         content = {"application/json": {"schema": _reference(one.returns)}, **content}
-    answered = {"200": {"description": "Answered.", "content": content}}
+    headers = {name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in one.headers.items()}
+    answered = {"200": {"description": "Answered.", "headers": _header("X-Request-ID") | headers, "content": content}}
     told: dict[str, Any] = {
         "operationId": one.name,
         "summary": one.summary,
@@ -106,12 +115,14 @@ def _reference(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": _SCHEMAS + model.__name__}
 
 
+def _header(name: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"}}
+
+
 def _error(code: int) -> dict[str, Any]:
     content = {"application/json": {"schema": _reference(Error)}}
-    told: dict[str, Any] = {"description": _MEANINGS[code], "content": content}
-    if code in (429, 503):
-        told["headers"] = _RETRY
-    return told
+    headers = _header("X-Request-ID") | (_header("Retry-After") if code in (429, 503) else {})
+    return {"description": _MEANINGS[code], "headers": headers, "content": content}
 
 
 def _parameter(one: Parameter) -> dict[str, Any]:

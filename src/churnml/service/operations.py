@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -97,6 +97,8 @@ class Operation:
         Other media types that it may answer.
     parameters : tuple of Parameter
         Of path and query.
+    headers : mapping of str
+        What further headers of its answers mean.
     """
 
     method: str
@@ -110,3 +112,4 @@ class Operation:
     returns: type[BaseModel] | None = None
     text: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
