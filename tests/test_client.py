@@ -87,7 +87,7 @@ def serving(*script):
 def waits(monkeypatch):
     """How long the client has waited, without waiting."""
     waited = []
-    monkeypatch.setattr("churnml.client.time.sleep", waited.append)
+    monkeypatch.setattr("churnml.client.sleep", waited.append)
     return waited
 
 

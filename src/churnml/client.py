@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterator, Mapping, Sequence
+from time import sleep
 from types import TracebackType
 from typing import Any, Self, TypedDict, cast
 from urllib.parse import quote
@@ -250,7 +250,7 @@ class Client:
                 if response.status_code not in _AGAIN or last:
                     return _content(response)
                 wait = _told(response.headers.get("Retry-After"), attempt)
-            time.sleep(wait)
+            sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
 
