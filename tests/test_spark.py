@@ -48,7 +48,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*[Pp]yspark.*", "ignore:.*is_categorical_dtype.*", "ignore::ResourceWarning"),
 ]
 AS_OF = dt.date(2023, 10, 1)
-FEW = settings(comparing.EXAMPLES, max_examples=int(os.environ.get("SPARK_EXAMPLES", "2")))
+FEW = settings(comparing.EXAMPLES, max_examples=int(os.environ.get("SPARK_EXAMPLES", "1")))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,7 +72,11 @@ def session(tmp_path_factory):
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("OFF")
     yield session
+    gateway = session.sparkContext._gateway
     session.stop()
+    gateway.shutdown()
+    gateway.proc.stdin.close()  # ends Java, which holds gigabytes, before the tests of other modules
+    gateway.proc.wait(60)
 
 
 @pytest.fixture(scope="module")
