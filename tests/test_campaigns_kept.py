@@ -371,18 +371,18 @@ def test_csv_and_excel_hold_what_parquet_holds_with_formulas_defused(listed, tmp
 
 
 def test_only_texts_are_defused(tmp_path):
-    odd = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "x=1", "", None, "中文"]
-    safe = ["'=1+1", "'+1", "'-1", "'@x", "'\tx", "'\rx", "x=1", None, None, "中文"]
-    rows = pd.DataFrame({"text": pd.Series(odd, dtype="str"), "=number": [-1.5] * 10, "flag": [True] * 10})
+    odd = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "＝1", " =1", "x=1", "", None, "中文"]
+    safe = ["'=1+1", "'+1", "'-1", "'@x", "'\tx", "'\rx", "'＝1", "' =1", "x=1", None, None, "中文"]
+    rows = pd.DataFrame({"text": pd.Series(odd, dtype="str"), "=number": [-1.5] * 12, "flag": [True] * 12})
     write_list(rows, tmp_path / "odd.csv")
     write_list(rows, tmp_path / "odd.xlsx")
     back = pd.read_csv(tmp_path / "odd.csv")
     excel = pd.read_excel(tmp_path / "odd.xlsx", engine="calamine")
     for got in (back, excel):
         assert got.columns.tolist() == ["text", "'=number", "flag"]
-        assert got["'=number"].tolist() == [-1.5] * 10
+        assert got["'=number"].tolist() == [-1.5] * 12
         assert got["text"].astype(object).where(got["text"].notna(), None).tolist() == safe
-        assert got["flag"].tolist() == [True] * 10
+        assert got["flag"].tolist() == [True] * 12
 
 
 @pytest.mark.parametrize("name", ["list", "list.xls", "list.json"])

@@ -112,6 +112,12 @@ def test_where_no_number_of_seconds_is_told_it_waits_longer_each_time(waits, tol
         assert 0.1 * 2**attempt <= waited <= 0.2 * 2**attempt
 
 
+@pytest.mark.parametrize(("url", "key"), [("localhost:3000", "key"), ("", "key"), ("http://localhost", "schlüssel")])
+def test_what_can_be_no_address_and_no_key_is_told_at_once(url, key):
+    with pytest.raises(ChurnmlError, match=r"is no address of the service|the key is none that churnml makes"):
+        Client(url, key)
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_an_overload_that_lasts_is_told_with_the_service_s_own_words(waits, status):
     busy = refusal(status, "overloaded", "too many requests are being answered", Retry_After="2")

@@ -341,6 +341,15 @@ def test_a_manifest_that_tells_nothing_is_refused(copied, release, text):
         open_release(folder)
 
 
+def test_a_file_that_the_manifest_does_not_list_is_refused(copied, release):
+    folder = files.releases_folder(copied) / release.name
+    manifest = json.loads((folder / files.MANIFEST).read_text(encoding="utf-8"))
+    manifest["files"] = {name: one for name, one in manifest["files"].items() if not name.startswith("models/")}
+    (folder / files.MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ChurnmlError, match=r"models/.*the manifest does not list it"):
+        open_release(folder, verify=False)
+
+
 def test_a_store_that_breaks_while_it_is_read_is_an_error_that_names_it(copied, release):
     folder = files.releases_folder(copied) / release.name
     with (folder / files.STORE).open("r+b") as content:

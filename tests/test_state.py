@@ -382,6 +382,9 @@ def test_whatever_a_client_asked_for_can_be_written(config, odd, tmp_path):
         "UPDATE audit_customers SET customer_id = 'token', position = 7",
         "UPDATE forgotten SET who = 'nobody'",
         "INSERT INTO audit SELECT * FROM audit",
+        "INSERT OR REPLACE INTO audit SELECT id, at, request_id, 'nobody', role, route, columns FROM audit",
+        "INSERT OR REPLACE INTO audit_customers SELECT audit_id, position, 'b' FROM audit_customers",
+        "INSERT OR REPLACE INTO forgotten SELECT token, at, 'nobody' FROM forgotten",
         "TRUNCATE audit CASCADE",
     ],
 )

@@ -115,6 +115,11 @@ class Client:
     retries : int
         How often to ask again after a broken connection, 429 or 503; ``Retry-After`` is honoured, up to 30 seconds.
 
+    Raises
+    ------
+    ChurnmlError
+        If the address or the key cannot be one.
+
     Examples
     --------
     >>> client = Client("http://127.0.0.1:3000", "churnml_...")
@@ -123,6 +128,10 @@ class Client:
     """
 
     def __init__(self, url: str, key: str, *, timeout: float = 15.0, retries: int = 3) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ChurnmlError(f"{url} is no address of the service", "write it like https://churnml.example")
+        if not key.isascii():
+            raise ChurnmlError("the key is none that churnml makes", "give what churnml keys create printed")
         self._retries = retries
         limits = httpx.Limits(keepalive_expiry=_IDLE_SECONDS)
         headers = {"Authorization": f"Bearer {key}"}

@@ -1,5 +1,6 @@
 """What the service answers to what nobody should send."""
 
+import contextlib
 import json
 import socket
 import time
@@ -100,6 +101,10 @@ def histories(**changes):
             "customers.0.usage",
         ),
         (histories(customers=[{**ONE, "usage": [{"used_at": "never"}]}]), 422, "customers.0.usage"),
+        *(
+            (histories(customers=[{**ONE, "usage": [{"used_at": DAY}, row]}]), 422, "customers.0.usage.1")
+            for row in ({"used_at": "2024-01-01", "data_mb": "1000"}, {"used_at": "2024-01-01", "data_mb": "١٠"})
+        ),
         (histories(customers=[{**ONE, "bills": [{"bill_id": "b"}]}]), 422, "customers.0.bills"),
     ],
 )
@@ -244,7 +249,18 @@ def test_other_methods_are_named_as_such(service, operator):
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/", "/v1/score/", "/v2/score", "//v1/score", "/v1/customers/", "/%00", "/v1/\u5ba2"]
+    "path",
+    [
+        "/v1/",
+        "/v1/score/",
+        "/v2/score",
+        "//v1/score",
+        "/v1/customers/",
+        "/%00",
+        "/v1/\u5ba2",
+        "/v1/model%0A",
+        "/openapi.json%0A",
+    ],
 )
 def test_unknown_routes_are_not_found(service, operator, path):
     helps(service.ask("GET", path, operator.keys["admin"]), 404)
@@ -301,6 +317,39 @@ def test_half_a_body_holds_nobody_up(bento, operator, tmp_path):
 def test_what_is_no_http_is_refused_without_harm(service, operator, content):
     assert raw(service, content).startswith(b"HTTP/1.1 4")
     assert service.score(operator.keys["crm"], ["a"]).status_code == 200
+
+
+def test_two_lengths_of_one_body_are_refused_and_nothing_behind_it_is_answered(service, operator):
+    both = head(operator, "Content-Type: application/json", "Content-Length: 5", "Transfer-Encoding: chunked")
+    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
+        connection.sendall(both + b"0\r\n\r\nGET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        came = b""
+        while part := connection.recv(65_536):
+            came += part
+    assert came.startswith(b"HTTP/1.1 400 ")
+    assert came.count(b"HTTP/1.1") == 1
+
+
+def test_a_body_that_nobody_reads_is_not_read_for_ever(bento, operator, tmp_path):
+    here = operator.copy(tmp_path / "operator", max_body_mib=1)
+    with served(bento, here.config) as service:
+        for key, path in (("wrong", "POST /v1/score"), (here.keys["crm"], "GET /v1/model")):
+            lines = [f"{path} HTTP/1.1", "Host: x", f"Authorization: Bearer {key}", f"Content-Length: {10**10}", "", ""]
+            sent = 0
+            with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
+                connection.sendall("\r\n".join(lines).encode())
+                with contextlib.suppress(ConnectionError):
+                    while sent < 100:
+                        connection.sendall(bytes(2**20))
+                        sent += 1
+            assert sent < 60, path
+        assert service.score(here.keys["crm"], ["a"]).status_code == 200
+
+
+def test_a_name_that_is_none_of_ours_is_not_said_again(service, operator):
+    body = {"customer_ids": ["a"], "Zhang Wei 13800138000": 1}
+    error = helps(service.ask("POST", "/v1/score", operator.keys["crm"], json=body), 422)
+    assert "Zhang" not in str(error)
 
 
 def test_an_address_may_be_whole(service, operator):

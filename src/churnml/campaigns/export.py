@@ -17,7 +17,7 @@ from churnml.campaigns.store import assignments_of
 from churnml.config import Config
 from churnml.errors import ChurnmlError
 from churnml.files import atomic_file, require_writable
-from churnml.formulas import FORMULA, defused
+from churnml.formulas import defused
 from churnml.tables.histories import Histories
 from churnml.wording import Language
 
@@ -151,8 +151,7 @@ def _defused(rows: pd.DataFrame) -> pd.DataFrame:
     safe = rows.copy()
     for name in safe:
         if not pd.api.types.is_numeric_dtype(safe[name]):
-            texts = safe[name].astype("str")
-            safe[name] = texts.mask(texts.str.startswith(FORMULA).fillna(False), "'" + texts)
+            safe[name] = safe[name].astype("str").map(defused, na_action="ignore")
     return safe.rename(columns=lambda name: defused(str(name)))
 
 

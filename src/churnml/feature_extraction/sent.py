@@ -219,7 +219,7 @@ def _read(values: list[Any], kind: Kind, timezone: str) -> Array:
     if kind == "boolean":
         if types - {bool, np.bool_}:
             raise TypeError
-    elif bool in types:
+    elif types & {bool, str}:
         raise TypeError
     numbers = np.array(values, dtype=np.float64)
     if numbers.ndim != 1 or (np.abs(numbers) > _LARGEST).any():

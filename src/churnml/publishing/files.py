@@ -109,6 +109,9 @@ def read_manifest(folder: Path, *, verify: bool = True) -> dict[str, Any]:
     for path in (folder / name for name in (STORE, FEATURES, SPREAD)):
         if path not in files:
             raise damaged(file, f"{path.name} is not in it")
+    strange = {path for path in folder.rglob("*") if path.is_file()} - {*files, file}
+    if strange:
+        raise damaged(min(strange), "the manifest does not list it")
     for path, (digest, size) in files.items():
         try:
             if path.stat().st_size != size:

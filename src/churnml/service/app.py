@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -48,7 +49,7 @@ OPERATIONS = (
     *customers.OPERATIONS,
     *campaigns.OPERATIONS,
     *model.OPERATIONS,
-    Operation("GET", "/openapi.json", "crm", openapi, "openapi", "This document.", text=("application/json",)),
+    Operation("GET", "/openapi.json", "crm", openapi, "openapi", "This document.", (422,), text=("application/json",)),
     *health.OPERATIONS,
 )
 
@@ -60,6 +61,7 @@ def application(running: Running) -> Front:
         for one in OPERATIONS
     ]
     for route in routes:
+        route.path_regex = re.compile(route.path_regex.pattern.removesuffix("$") + r"\Z")  # a line end is no end
         route.methods = (route.methods or set()) - {"HEAD"}  # the document does not know it
     with_body = {(one.method, one.path) for one in OPERATIONS if one.body is not None}
     return Front(Router(routes, redirect_slashes=False), running, with_body)

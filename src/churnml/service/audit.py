@@ -42,6 +42,10 @@ class Audit:
             self._task = asyncio.create_task(self._flush())
         await kept
 
+    def stop(self) -> None:
+        """Write what is begun, and nothing more."""
+        self._thread.shutdown()
+
     async def _flush(self) -> None:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(_GROUP_SECONDS)

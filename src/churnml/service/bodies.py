@@ -44,7 +44,11 @@ class ScoreRequest(Body):
 
 
 def _rows(table: str, **more: Any) -> Any:
-    columns = (f"{column.name}{'*' if column.required else ''}" for column in SCHEMAS[table].columns)
+    columns = (
+        f"{column.name}{'*' if column.required else ''}"
+        for column in SCHEMAS[table].columns
+        if column.name != CUSTOMER_ID
+    )
     return Field(default=[], description=f"Rows with {', '.join(columns)} (* required).", **more)
 
 

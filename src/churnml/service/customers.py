@@ -33,6 +33,12 @@ def _masked(value: Any) -> str | None:
     return None if value is None else MASK
 
 
+def _without(rows: list[dict[str, Any]], personal: Collection[str]) -> list[dict[str, Any]]:
+    """Leave out what has become personal since the release was made: no history has it, whoever asks."""
+    hidden = frozenset(personal) - {CUSTOMER_ID}
+    return [{name: value for name, value in row.items() if name not in hidden} for row in rows]
+
+
 async def customer(call: Call) -> Response:
     """Tell of one customer.
 
@@ -52,7 +58,7 @@ async def customer(call: Call) -> Response:
     why = too_old(call, release)
     score = not_scored(customer_id, release, why) if why else row
     seen = shown(profile, call.caller, call.running.personal)
-    tables = history or {}
+    tables = {table: _without(rows, call.running.personal) for table, rows in (history or {}).items()}
     columns = ("score", *_OPEN, *seen["personal"], *(f"history.{table}" for table in tables))
     await audit(call, [customer_id], columns, CUSTOMER.path)
     rest = json.dumps({"profile": seen, "history": tables}, ensure_ascii=False)

@@ -44,7 +44,7 @@ class Exchange:
     status : int
         Of the answer; 0 before it begins, 499 where the client left.
     read : bool
-        Whether the body, if there is one, is all there.
+        Whether nothing of a body is left to read.
     """
 
     request_id: str
@@ -85,12 +85,14 @@ class Front:
         headers = _headers(scope)
         given = headers.get(b"x-request-id", [b""])[0].decode("latin-1")
         exchange = Exchange(given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16))
+        exchange.read = b"transfer-encoding" not in headers and headers.get(b"content-length", [b"0"]) == [b"0"]
         marks = [*_HEADERS, (b"x-request-id", exchange.request_id.encode())]
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *marks]
+                last = [] if exchange.read else [(b"connection", b"close")]
+                message["headers"] = [*message.get("headers", ()), *marks, *last]
             await send(message)
 
         if not scope["path"].startswith("/"):
@@ -128,17 +130,25 @@ class Front:
     async def _let_in(
         self, scope: Scope, headers: dict[bytes, list[bytes]], receive: Receive, answer: Send, exchange: Exchange
     ) -> None:
-        path = scope["path"]
+        path, wants_body = scope["path"], (scope["method"], scope["path"]) in self._with_body
+        if b"transfer-encoding" in headers and b"content-length" in headers:  # RFC 9112, section 6.1
+            raise bad_request("send a Content-Length or a Transfer-Encoding, not both")
         if path in OPEN:
             await self._app(scope, receive, answer)
             return
         if not path.startswith(WITH_KEY):
             raise not_found("route")
-        exchange.key = self._running.access.caller(headers.get(b"authorization", []), self._address(scope, headers))
+        refusal: Refused | None = None
+        try:
+            exchange.key = self._running.access.caller(headers.get(b"authorization", []), self._address(scope, headers))
+        except Refused as refused:
+            if not wants_body:
+                raise
+            refusal = refused
         held = 0
         try:
-            if (scope["method"], path) in self._with_body:
-                held = await self._read(headers, receive, exchange)
+            if wants_body:
+                held = await self._read(headers, receive, exchange, refusal)
             if self._at_work >= self._most:
                 raise unavailable("too many requests are being answered; try again", code="overloaded")
             self._at_work += 1
@@ -149,16 +159,19 @@ class Front:
         finally:
             self._buffered -= held
 
-    async def _read(self, headers: dict[bytes, list[bytes]], receive: Receive, exchange: Exchange) -> int:
-        """Read the body, and return how many bytes it holds of what all bodies may."""
+    async def _read(
+        self, headers: dict[bytes, list[bytes]], receive: Receive, exchange: Exchange, refusal: Refused | None
+    ) -> int:
+        """Read the body, and return how many bytes it holds of what all bodies may; one that is refused is not kept."""
         kinds = headers.get(b"content-type", [])
-        refusal: Refused | None = None
-        if len(kinds) != 1 or not _JSON.fullmatch(kinds[0].strip()):
+        if refusal is not None:
+            pass
+        elif len(kinds) != 1 or not _JSON.fullmatch(kinds[0].strip()):
             refusal = bad_request("send JSON with one header Content-Type: application/json")
         elif headers.get(b"content-encoding", [b"identity"]) != [b"identity"]:
             refusal = bad_request("send the body as it is, without a Content-Encoding")
         parts: list[bytes] = []
-        size, exchange.read = 0, False
+        size = 0
         try:
             async for part in _parts(receive):
                 size += len(part)
@@ -171,7 +184,8 @@ class Front:
                 if refusal is None:
                     self._buffered += len(part)
                     parts.append(part)
-            exchange.read = True
+            else:
+                exchange.read = True
             if refusal is not None:
                 raise refusal
         except BaseException:
@@ -183,9 +197,9 @@ class Front:
     async def _late(self, scope: Scope, receive: Receive, answer: Send, exchange: Exchange, *, expired: bool) -> None:
         if not exchange.status:
             refused = unavailable("this took too long; ask for less, or try again", code="timeout")
-            if expired and not exchange.read:
+            if expired and not exchange.read and (scope["method"], scope["path"]) in self._with_body:
                 message = f"the body was not there within {self._seconds:g} seconds; send it again"
-                refused = Refused(408, "timeout", message, headers={"Connection": "close"})
+                refused = Refused(408, "timeout", message)
             await refused.response()(scope, receive, answer)
 
     def _address(self, scope: Scope, headers: dict[bytes, list[bytes]]) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 from starlette.responses import Response
 
-_MOST_PLACES, _LONGEST_NAME = 20, 64
+_MOST_PLACES = 20
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is an answer
@@ -83,4 +85,5 @@ def places(error: ValidationError) -> list[dict[str, str]]:
 
 
 def _place(parts: Sequence[int | str]) -> str:
-    return ".".join(str(part)[:_LONGEST_NAME] for part in parts)
+    """Return a place; what is no name of ours may be anything, and is not said again."""
+    return ".".join(str(part) if isinstance(part, int) or _NAME.fullmatch(part) else "?" for part in parts)

@@ -16,7 +16,7 @@ from churnml.service.figures import Figures
 from churnml.service.logs import event
 from churnml.service.problems import unavailable
 from churnml.state.audit import AuditRow, write_audit
-from churnml.state.database import database
+from churnml.state.database import close, database
 from churnml.state.keys import valid_keys
 
 _RENEW_SECONDS = 1.0
@@ -41,6 +41,8 @@ class Running:
         Who saw whom.
     figures : Figures
         What Prometheus is told.
+    long_work : asyncio.Semaphore
+        Lets one request of many histories be scored at a time: side by side all would be late.
     """
 
     def __init__(self, config: Config) -> None:
@@ -50,6 +52,7 @@ class Running:
         self.figures = Figures()
         self._current = Current(config.state_folder / "releases")
         self._refused: str | None = None
+        self.long_work = asyncio.Semaphore(1)
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="churnml-work")
         self._renewing = ThreadPoolExecutor(2, thread_name_prefix="churnml-renew")
         self._tasks: list[asyncio.Task[None]] = []
@@ -63,12 +66,14 @@ class Running:
         self._tasks = [asyncio.create_task(self._again_and_again(renew)) for renew in renewals]
 
     async def stop(self) -> None:
-        """Stop looking."""
+        """Stop looking, and let go of the database."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._renewing.shutdown(wait=False, cancel_futures=True)
+        self.audit.stop()
+        close()
 
     @property
     def release(self) -> Release:

@@ -134,8 +134,9 @@ async def score_histories(call: Call) -> Response:
     release, day = call.running.release, asked.day
     sent = [dict(customer) for customer in asked.customers]  # not copied: a year of usage is a while to copy
     rows: list[bytes] = []
-    for start in range(0, len(sent), _CHUNK):
-        rows += await call.running.threaded(_scored, release, day, sent, start, asked.reasons)
+    async with call.running.long_work if len(sent) > _CHUNK else contextlib.nullcontext():
+        for start in range(0, len(sent), _CHUNK):
+            rows += await call.running.threaded(_scored, release, day, sent, start, asked.reasons)
     columns = _COLUMNS if asked.reasons else _WITHOUT_REASONS
     await audit(call, [one["customer"][CUSTOMER_ID] for one in sent], columns, SCORE_HISTORIES.path)
     call.running.figures.scores(rows)

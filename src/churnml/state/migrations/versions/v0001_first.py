@@ -8,7 +8,7 @@ down_revision = None
 
 TIME = sa.DateTime(timezone=True)
 RANKED = sa.text("rank IS NOT NULL")
-APPEND_ONLY = ("audit", "audit_customers", "forgotten")
+APPEND_ONLY = {"audit": ("id",), "audit_customers": ("audit_id", "position"), "forgotten": ("token",)}
 REFUSED = "the audit can only grow"
 # What `forget` does, and nothing else: a customer becomes a token of somebody forgotten.
 FORGETS = (
@@ -101,6 +101,9 @@ def _on_sqlite() -> list[str]:
         statements += [
             f"CREATE TRIGGER {table}_keeps BEFORE DELETE ON {table} {refused}",
             f"CREATE TRIGGER {table}_stays BEFORE UPDATE ON {table} {unless}{refused}",
+            # INSERT OR REPLACE deletes without asking the trigger of DELETE
+            f"CREATE TRIGGER {table}_once BEFORE INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} "
+            f"WHERE {' AND '.join(f'{name} = NEW.{name}' for name in APPEND_ONLY[table])}) {refused}",
         ]
     return statements
 
