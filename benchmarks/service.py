@@ -619,8 +619,8 @@ def report(told: dict[str, Any]) -> str:
         "# The service",
         "",
         f"One release of a simulated operator, {told['customers']:,} customers, {told['columns']} features; one worker, SQLite; {os.cpu_count()} cores, {memory:.0f} GB,"
-        f" Python {platform.python_version()}, {versions}. Load average meanwhile {told['load'][0]:.1f} to {told['load'][1]:.1f}: above the number of cores other work ran beside"
-        " it, so that milliseconds and seconds are more than an idle machine's; ratios are of turns within this run.",
+        f" Python {platform.python_version()}, {versions}. Load average meanwhile {told['load'][0]:.1f} to {told['load'][1]:.1f}, the load"
+        " itself among it: far above the number of cores, other work ran beside it. Ratios are of turns within this run.",
         "",
         "CPU is that of all processes of a server, in milliseconds a request; medians of"
         f" {told['rounds']} turns after 2,000 requests to warm up. In brackets: requests at the same time.",
