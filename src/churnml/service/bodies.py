@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, FailFast, Field, JsonValue, ValidationError, field_validator
 from pydantic_core import from_json
 
 from churnml.asof import parse_as_of
@@ -20,6 +20,12 @@ MOST_CUSTOMERS = 1_000
 MOST_BODY_MIB = 16
 LONGEST_ID = 1_000
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+# One example, in parts and as a whole.
+_DAY = "2024-07-01"
+_IDS: list[JsonValue] = ["C00000001", "C00000002"]
+_CUSTOMER: dict[str, JsonValue] = {CUSTOMER_ID: "C00000001", SIGNED_UP_AT: "2023-01-10"}
+_USAGE: list[JsonValue] = [{"used_at": "2024-06-01", "data_mb": 210.5}]
 
 Id = Annotated[str, Field(max_length=LONGEST_ID)]
 Rows = Annotated[list[dict[str, Any]], Field(max_length=MOST_ROWS), FailFast()]
@@ -35,11 +41,9 @@ class Body(BaseModel):
 class ScoreRequest(Body):
     """Customers to score by their ids."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"customer_ids": ["C00000001", "C00000002"], "reasons": True}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"customer_ids": _IDS, "reasons": True}]})
 
-    customer_ids: list[Id] = Field(min_length=1, max_length=MOST_CUSTOMERS, examples=[["C00000001", "C00000002"]])
+    customer_ids: list[Id] = Field(min_length=1, max_length=MOST_CUSTOMERS, examples=[_IDS])
     reasons: bool = Field(default=False, description="Whether to tell why, in words.")
 
 
@@ -57,7 +61,7 @@ class SentCustomer(Body):
 
     customer: dict[str, Any] = Field(
         description=f"{CUSTOMER_ID} and {SIGNED_UP_AT}, and what else is known.",
-        examples=[{CUSTOMER_ID: "C00000001", SIGNED_UP_AT: "2023-01-10"}],
+        examples=[_CUSTOMER],
         json_schema_extra={
             "required": [CUSTOMER_ID, SIGNED_UP_AT],
             "properties": {
@@ -67,7 +71,7 @@ class SentCustomer(Body):
         },
     )
     subscriptions: Rows = _rows("subscriptions")
-    usage: Rows = _rows("usage", examples=[[{"used_at": "2024-06-01", "data_mb": 210.5}]])
+    usage: Rows = _rows("usage", examples=[_USAGE])
     bills: Rows = _rows("bills")
     complaints: Rows = _rows("complaints")
     surveys: Rows = _rows("surveys")
@@ -89,16 +93,7 @@ class HistoriesRequest(Body):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {
-                    "as_of": "2024-07-01",
-                    "customers": [
-                        {
-                            "customer": {CUSTOMER_ID: "C00000001", SIGNED_UP_AT: "2023-01-10"},
-                            "usage": [{"used_at": "2024-06-01", "data_mb": 210.5}],
-                        }
-                    ],
-                    "reasons": True,
-                }
+                {"as_of": _DAY, "customers": [{"customer": _CUSTOMER, "usage": _USAGE}], "reasons": True},
             ]
         }
     )
@@ -106,7 +101,7 @@ class HistoriesRequest(Body):
     as_of: str = Field(
         description="The date as of which to score.",
         json_schema_extra={"format": "date"},
-        examples=["2024-07-01"],
+        examples=[_DAY],
     )
     customers: list[SentCustomer] = Field(min_length=1, max_length=MOST_CUSTOMERS)
     reasons: bool = Field(default=False, description="Whether to tell why, in words.")

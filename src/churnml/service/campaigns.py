@@ -175,7 +175,7 @@ TARGETS = Operation(
     refuses=(404, 422),
     returns=TargetsAnswer,
     text=("text/csv",),
-    headers={"X-Next-Cursor": "With CSV: the cursor of the next page; not there on the last one."},
+    headers=("X-Next-Cursor",),
     parameters=(
         _CAMPAIGN,
         Parameter(

@@ -84,8 +84,8 @@ class Front:
         started = time.perf_counter()
         headers = _headers(scope)
         given = headers.get(b"x-request-id", [b""])[0].decode("latin-1")
-        exchange = Exchange(given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16))
-        exchange.read = b"transfer-encoding" not in headers and headers.get(b"content-length", [b"0"]) == [b"0"]
+        bodiless = b"transfer-encoding" not in headers and headers.get(b"content-length", [b"0"]) == [b"0"]
+        exchange = Exchange(given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16), read=bodiless)
         marks = [*_HEADERS, (b"x-request-id", exchange.request_id.encode())]
 
         async def answer(message: Message) -> None:
@@ -130,7 +130,7 @@ class Front:
     async def _let_in(
         self, scope: Scope, headers: dict[bytes, list[bytes]], receive: Receive, answer: Send, exchange: Exchange
     ) -> None:
-        path, wants_body = scope["path"], (scope["method"], scope["path"]) in self._with_body
+        path, wants_body = scope["path"], self._wants_body(scope)
         if b"transfer-encoding" in headers and b"content-length" in headers:  # RFC 9112, section 6.1
             raise bad_request("send a Content-Length or a Transfer-Encoding, not both")
         if path in OPEN:
@@ -163,13 +163,7 @@ class Front:
         self, headers: dict[bytes, list[bytes]], receive: Receive, exchange: Exchange, refusal: Refused | None
     ) -> int:
         """Read the body, and return how many bytes it holds of what all bodies may; one that is refused is not kept."""
-        kinds = headers.get(b"content-type", [])
-        if refusal is not None:
-            pass
-        elif len(kinds) != 1 or not _JSON.fullmatch(kinds[0].strip()):
-            refusal = bad_request("send JSON with one header Content-Type: application/json")
-        elif headers.get(b"content-encoding", [b"identity"]) != [b"identity"]:
-            refusal = bad_request("send the body as it is, without a Content-Encoding")
+        refusal = refusal or _unreadable(headers)
         parts: list[bytes] = []
         size = 0
         try:
@@ -197,10 +191,13 @@ class Front:
     async def _late(self, scope: Scope, receive: Receive, answer: Send, exchange: Exchange, *, expired: bool) -> None:
         if not exchange.status:
             refused = unavailable("this took too long; ask for less, or try again", code="timeout")
-            if expired and not exchange.read and (scope["method"], scope["path"]) in self._with_body:
+            if expired and not exchange.read and self._wants_body(scope):
                 message = f"the body was not there within {self._seconds:g} seconds; send it again"
                 refused = Refused(408, "timeout", message)
             await refused.response()(scope, receive, answer)
+
+    def _wants_body(self, scope: Scope) -> bool:
+        return (scope["method"], scope["path"]) in self._with_body
 
     def _address(self, scope: Scope, headers: dict[bytes, list[bytes]]) -> str:
         if self._trusts and b"x-forwarded-for" in headers:
@@ -227,6 +224,16 @@ class Front:
 def _path_of(target: str) -> str:
     """Return the path of an address that was sent whole, as to a proxy (RFC 9112, section 3.2.2)."""
     return re.sub(r"^https?://[^/]*", "", target, flags=re.IGNORECASE) or "/"
+
+
+def _unreadable(headers: dict[bytes, list[bytes]]) -> Refused | None:
+    """Return the refusal of a body whose headers say that it is not what can be read."""
+    kinds = headers.get(b"content-type", [])
+    if len(kinds) != 1 or not _JSON.fullmatch(kinds[0].strip()):
+        return bad_request("send JSON with one header Content-Type: application/json")
+    if headers.get(b"content-encoding", [b"identity"]) != [b"identity"]:
+        return bad_request("send the body as it is, without a Content-Encoding")
+    return None
 
 
 def _headers(scope: Scope) -> dict[bytes, list[bytes]]:

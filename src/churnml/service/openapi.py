@@ -34,6 +34,10 @@ _HEADERS = {
         "digits, dots, dashes and underscores.",
         "schema": {"type": "string"},
     },
+    "X-Next-Cursor": {
+        "description": "With CSV: the cursor of the next page; not there on the last one.",
+        "schema": {"type": "string"},
+    },
 }
 _ALWAYS_WITH_KEY = (401, 403, 429, 503)
 
@@ -92,8 +96,7 @@ def _operation(one: Operation, settings: Service) -> dict[str, Any]:
     content: dict[str, Any] = {kind: {"schema": {"type": holds}} for kind, holds in kinds.items()}
     if one.returns is not None:
         content = {"application/json": {"schema": _reference(one.returns)}, **content}
-    headers = {name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in one.headers.items()}
-    answered = {"200": {"description": "Answered.", "headers": _header("X-Request-ID") | headers, "content": content}}
+    answered = {"200": {"description": "Answered.", "headers": _headers(*one.headers), "content": content}}
     told: dict[str, Any] = {
         "operationId": one.name,
         "summary": one.summary,
@@ -115,14 +118,14 @@ def _reference(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": _SCHEMAS + model.__name__}
 
 
-def _header(name: str) -> dict[str, Any]:
-    return {name: {"$ref": f"#/components/headers/{name}"}}
+def _headers(*more: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-ID", *more)}
 
 
 def _error(code: int) -> dict[str, Any]:
     content = {"application/json": {"schema": _reference(Error)}}
-    headers = _header("X-Request-ID") | (_header("Retry-After") if code in (429, 503) else {})
-    return {"description": _MEANINGS[code], "headers": headers, "content": content}
+    more = ("Retry-After",) if code in (429, 503) else ()
+    return {"description": _MEANINGS[code], "headers": _headers(*more), "content": content}
 
 
 def _parameter(one: Parameter) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -97,8 +97,8 @@ class Operation:
         Other media types that it may answer.
     parameters : tuple of Parameter
         Of path and query.
-    headers : mapping of str
-        What further headers of its answers mean.
+    headers : tuple of str
+        Further headers that its answers may have.
     """
 
     method: str
@@ -112,4 +112,4 @@ class Operation:
     returns: type[BaseModel] | None = None
     text: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: tuple[str, ...] = ()
