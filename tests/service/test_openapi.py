@@ -47,20 +47,32 @@ def test_every_operation_declares_its_key_and_its_errors():
                     assert "Retry-After" in answer["headers"]
 
 
-@schema.parametrize()
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-def test_the_service_keeps_to_its_document(case, service, operator):
-    headers = {"Authorization": f"Bearer {operator.keys['admin']}"}
-    # rows may contradict each other, and a cursor is one that was given: no schema tells of that
-    without = [positive_data_acceptance] if case.operation.path.endswith(("/score_histories", "/targets")) else []
-    response = case.call_and_validate(base_url=service.url, headers=headers, excluded_checks=without)
-    assert response.status_code < 500
-    assert NEVER not in response.text
+def keeps_to_its_document(path, method):
+    """Return the test of one operation: xdist runs only one test of a name, so that each needs its own."""
+
+    @schema.include(path=path, method=method).parametrize()
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def test(case, service, operator):
+        headers = {"Authorization": f"Bearer {operator.keys['admin']}"}
+        # rows may contradict each other, and a cursor is one that was given: no schema tells of that
+        without = [positive_data_acceptance] if case.operation.path.endswith(("/score_histories", "/targets")) else []
+        response = case.call_and_validate(base_url=service.url, headers=headers, excluded_checks=without)
+        assert response.status_code < 500
+        assert NEVER not in response.text
+
+    return test
+
+
+for path, operations in schema.raw_schema["paths"].items():
+    for method in operations:
+        globals()[f"test_the_service_keeps_to_its_document_{method}_{path}"] = keeps_to_its_document(
+            path, method.upper()
+        )
 
 
 def test_what_is_there_is_answered_as_documented(service, operator):
